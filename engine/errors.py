@@ -1,0 +1,232 @@
+"""Everything that can go wrong for a caller, as one tree.
+
+- EngineError
+  - InputError                      400: the request has to change before it can succeed
+    - InvalidInput                  invalid_input
+    - UnknownAction                 unknown_action
+    - InvalidText                   invalid_text
+    - TextTooLong                   text_too_long
+    - AvatarNotAllowed              avatar_not_allowed
+    - AvatarNotFound                avatar_not_found
+    - AvatarTooLarge                avatar_too_large
+    - AvatarTooLong                 avatar_too_long
+    - MediaUnreadable               media_unreadable
+    - NoFace                        no_face
+    - AudioUnreadable               audio_unreadable
+    - AudioTooShort                 audio_too_short
+    - AudioTooLong                  audio_too_long
+    - AudioTooLarge                 audio_too_large
+    - AudioSilent                   audio_silent
+    - SessionNotReady               session_not_ready
+    - SessionFailed                 session_failed
+  - SessionNotFound                 404 session_not_found
+  - Conflict                        409 conflict
+  - OperatorError                   500: the service has to change
+    - SpeechNotConfigured           tts_not_configured
+    - ConfigurationError            configuration_error
+    - InternalError                 internal_error
+    - ResultTooLarge                result_too_large
+  - Outage                          503: a retry can help
+    - StorageUnavailable            storage_unavailable
+    - StorageFull                   storage_full
+    - Overloaded                    overloaded
+    - Interrupted                   interrupted
+
+A message is a sentence for the caller: it says what was wrong and what to do, and never holds a
+secret, a path of the host or a traceback.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """An error with a stable code. ``message`` is shown to the caller as it is."""
+
+    code: ClassVar[str] = "internal_error"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InputError(EngineError):
+    """The request can't succeed as it stands."""
+
+    code = "invalid_input"
+    http_status = 400
+
+
+class InvalidInput(InputError):
+    """A field is missing, unknown, of the wrong type or out of range."""
+
+
+class UnknownAction(InputError):
+    """``action`` names nothing the worker does."""
+
+    code = "unknown_action"
+
+
+class InvalidText(InputError):
+    """The text is empty or can't be spoken."""
+
+    code = "invalid_text"
+
+
+class TextTooLong(InputError):
+    """The text is longer than the limit."""
+
+    code = "text_too_long"
+
+
+class AvatarNotAllowed(InputError):
+    """The avatar's path or address is one the service doesn't open."""
+
+    code = "avatar_not_allowed"
+
+
+class AvatarNotFound(InputError):
+    """Nothing lies where the avatar was said to be."""
+
+    code = "avatar_not_found"
+
+
+class AvatarTooLarge(InputError):
+    """The avatar has more bytes or pixels than the limit."""
+
+    code = "avatar_too_large"
+
+
+class AvatarTooLong(InputError):
+    """The avatar plays longer than the limit."""
+
+    code = "avatar_too_long"
+
+
+class MediaUnreadable(InputError):
+    """The avatar's file is not a video or picture that can be decoded."""
+
+    code = "media_unreadable"
+
+
+class NoFace(InputError):
+    """Too few of the avatar's frames show a face."""
+
+    code = "no_face"
+
+
+class AudioUnreadable(InputError):
+    """The sound is not base64, not sound, or can't be decoded."""
+
+    code = "audio_unreadable"
+
+
+class AudioTooShort(InputError):
+    """The sound is empty or shorter than the shortest that makes a video."""
+
+    code = "audio_too_short"
+
+
+class AudioTooLong(InputError):
+    """The sound plays longer than the limit."""
+
+    code = "audio_too_long"
+
+
+class AudioTooLarge(InputError):
+    """The sound has more bytes than the limit."""
+
+    code = "audio_too_large"
+
+
+class AudioSilent(InputError):
+    """The sound holds nothing but silence."""
+
+    code = "audio_silent"
+
+
+class SessionNotReady(InputError):
+    """The session's avatar is still being prepared."""
+
+    code = "session_not_ready"
+
+
+class SessionFailed(InputError):
+    """The session's avatar could not be prepared."""
+
+    code = "session_failed"
+
+
+class SessionNotFound(EngineError):
+    """No session has that id."""
+
+    code = "session_not_found"
+    http_status = 404
+
+
+class Conflict(EngineError):
+    """The id is taken by something made with other parameters."""
+
+    code = "conflict"
+    http_status = 409
+
+
+class OperatorError(EngineError):
+    """The service itself has to be mended or set up."""
+
+    code = "internal_error"
+
+
+class SpeechNotConfigured(OperatorError):
+    """Text came, and the service has no voice to speak it."""
+
+    code = "tts_not_configured"
+
+
+class ConfigurationError(OperatorError):
+    """The service's settings contradict each other or the machine."""
+
+    code = "configuration_error"
+
+
+class InternalError(OperatorError):
+    """A defect: logged in full, told to the caller in one sentence."""
+
+
+class ResultTooLarge(OperatorError):
+    """The result is larger than the queue delivers."""
+
+    code = "result_too_large"
+
+
+class Outage(EngineError):
+    """Something the service needs is away for the moment."""
+
+    code = "overloaded"
+    http_status = 503
+    retryable = True
+
+
+class StorageUnavailable(Outage):
+    """The object store doesn't answer."""
+
+    code = "storage_unavailable"
+
+
+class StorageFull(Outage):
+    """The disk is full."""
+
+    code = "storage_full"
+
+
+class Overloaded(Outage):
+    """All slots are busy."""
+
+
+class Interrupted(Outage):
+    """The work was stopped before it ended."""
+
+    code = "interrupted"

@@ -1,0 +1,131 @@
+"""What a renderer is: a Preparer that looks at an avatar once, and a LipSync that draws its mouth for ever after.
+
+Everything else (ingest, composition, encoding, storage) is shared between renderers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cancel import CancelToken
+from engine.video.i420 import I420, Box, Bytes
+
+Array = NDArray[Any]
+Progress = Callable[[float], None]
+"""Told the share of the work that is done, 0 to 1."""
+
+
+class FrameSource(Protocol):
+    """An avatar's normalised frames, which can be walked through as often as needed."""
+
+    @property
+    def count(self) -> int: ...
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        ...
+
+    def frame(self, index: int) -> I420:
+        """Frame ``index``, 0 <= index < count."""
+        ...
+
+    def __iter__(self) -> Iterator[I420]: ...
+
+
+@dataclass(frozen=True)
+class Face:
+    """What is known of an avatar's face, for people."""
+
+    width: int
+    height: int
+    share_of_frames: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """Where each frame's face is drawn, and what the renderer keeps of it.
+
+    boxes: (N, 4) int32: left, top, right, bottom, all even, within the frame; zeros where a frame has no face.
+    mask_index: (N,) int32 into ``masks``, -1 where a frame has no face.
+    masks: uint8 arrays of (box height, box width), 255 where the renderer's picture replaces the frame's.
+    data: the renderer's own arrays by name, with N rows each.
+    """
+
+    boxes: NDArray[np.int32]
+    mask_index: NDArray[np.int32]
+    masks: tuple[Bytes, ...]
+    data: Mapping[str, Array]
+    face: Face
+
+    def box(self, index: int) -> Box | None:
+        """The box of frame ``index``, or None where the frame passes through unchanged."""
+        if self.mask_index[index] < 0:
+            return None
+        left, top, right, bottom = (int(edge) for edge in self.boxes[index])
+        return Box(left, top, right, bottom)
+
+    def mask(self, index: int) -> Bytes:
+        return self.masks[int(self.mask_index[index])]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One output frame to draw: the avatar's frame, where it stands in the avatar, and what is heard in it."""
+
+    frame: I420
+    index: int
+    track: FaceTrack
+    feature: Array
+
+
+class Preparer(Protocol):
+    """Looks at every frame of an avatar once."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def revision(self) -> str:
+        """Changes whenever the same frames would give another track: part of the avatar's key."""
+        ...
+
+    def prepare(self, frames: FrameSource, progress: Progress, cancel: CancelToken) -> FaceTrack:
+        """Find and measure the face.
+
+        Raises NoFace when fewer than half of the frames show one, Cancelled when ``cancel`` says so.
+        """
+        ...
+
+
+class Listener(Protocol):
+    """Turns one job's sound into one feature a frame, as the sound comes."""
+
+    def push(self, heard: NDArray[np.float32]) -> list[Array]:
+        """Take mono 16 kHz samples in [-1, 1]; return the features of the frames that are now decided, in order."""
+        ...
+
+    def finish(self) -> list[Array]:
+        """The sound has ended: the features of the remaining frames, up to ceil(L / 640) in all."""
+        ...
+
+
+class LipSync(Protocol):
+    """Draws mouths. One object serves every job of the worker."""
+
+    @property
+    def name(self) -> str: ...
+
+    def listen(self) -> Listener:
+        """A fresh listener for one job's sound."""
+        ...
+
+    def draw(self, shots: Sequence[Shot]) -> list[I420]:
+        """A picture of the box's size for every shot, in order; every shot has a box."""
+        ...
