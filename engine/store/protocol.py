@@ -7,7 +7,6 @@ An object is whole or absent: a reader never sees half of one.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -80,8 +79,4 @@ class ObjectStore(Protocol):
 
     def url(self, key: str) -> str:
         """Where a caller fetches the object: an address that needs no secret, or a path of this machine."""
-        ...
-
-    def open(self, key: str) -> AbstractContextManager[BinaryIO] | None:
-        """Read an object as a stream; None when it is absent."""
         ...
