@@ -1,0 +1,45 @@
+"""Which of the avatar's frames each frame of the video shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.errors import InvalidInput
+from engine.schemas import SyncMode
+from engine.timebase import FRAME_RATE
+
+
+@dataclass(frozen=True)
+class FrameOrder:
+    """The walk through an avatar of ``count`` frames, beginning at frame ``start``.
+
+    bounce: forward, then backward, both end frames shown twice, so that the motion never jumps.
+    loop: from the last frame straight to the first.
+    cut_off: once through; the video ends with the avatar.
+    """
+
+    mode: SyncMode
+    count: int
+    start: int = 0
+
+    @classmethod
+    def beginning(cls, mode: SyncMode, count: int, start_seconds: float) -> FrameOrder:
+        """Raises InvalidInput when ``start_seconds`` lies past the avatar's end."""
+        start = int(start_seconds * FRAME_RATE)
+        if start >= count:
+            raise InvalidInput(
+                f"`start_seconds` is {start_seconds:g}, and the avatar lasts {count / FRAME_RATE:g} s: begin earlier."
+            )
+        return cls(mode, count, start)
+
+    @property
+    def limit(self) -> int | None:
+        """How many frames the video can have at most; None where the avatar repeats."""
+        return self.count - self.start if self.mode == "cut_off" else None
+
+    def __getitem__(self, frame: int) -> int:
+        position = self.start + frame
+        if self.mode != "bounce":
+            return position % self.count
+        position %= 2 * self.count
+        return min(position, 2 * self.count - 1 - position)

@@ -1,0 +1,207 @@
+"""What goes into and comes out of every action; the REST shim uses the same models."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from engine.errors import InvalidInput, UnknownAction
+from engine.speech.voice import VoiceSettings
+
+Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SyncMode = Literal["bounce", "loop", "cut_off"]
+SessionStatus = Literal["preparing", "ready", "error"]
+
+METADATA_BYTES = 1024
+
+
+class ActionInput(BaseModel):
+    """A job's ``input``: unknown keys are errors, and types are taken as they are written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CreateSession(ActionInput):
+    """Prepare an avatar once, to speak with it as often as needed."""
+
+    action: Literal["create_session"]
+    avatar_video_path: str | None = Field(None, description="The avatar; null means the default avatar.")
+    session_id: Id | None = Field(None, description="The caller's own id for the session.")
+
+
+class Status(ActionInput):
+    """How a session is, or, without one, how the worker is."""
+
+    action: Literal["status"]
+    session_id: Id | None = None
+
+
+class DeleteSession(ActionInput):
+    """Forget a session and its outputs."""
+
+    action: Literal["delete_session"]
+    session_id: Id
+
+
+class Generate(ActionInput):
+    """Make a video of the session's avatar, or of an avatar named here, speaking a text or a sound."""
+
+    action: Literal["generate"] = "generate"
+    session_id: Id | None = None
+    avatar_video_path: str | None = None
+    text: str | None = None
+    voice_id: str | None = Field(None, max_length=128)
+    model_id: str | None = Field(None, max_length=128)
+    voice_settings: VoiceSettings | None = None
+    audio_base64: str | None = None
+    audio_url: str | None = None
+    sync_mode: SyncMode = Field("bounce", description="What happens when the sound outlasts the avatar.")
+    start_seconds: float = Field(0, ge=0, allow_inf_nan=False, description="Where in the avatar to begin.")
+    metadata: JsonValue = Field(None, description=f"Up to {METADATA_BYTES} bytes of the caller's own JSON, echoed.")
+
+    @model_validator(mode="after")
+    def _one_source_of_each(self) -> Generate:
+        sounds = [name for name in ("text", "audio_base64", "audio_url") if getattr(self, name) is not None]
+        if len(sounds) != 1:
+            given = " and ".join(sounds) if sounds else "none of them"
+            raise ValueError(f"exactly one of `text`, `audio_base64` and `audio_url` is needed; {given} came")
+        if self.session_id is not None and self.avatar_video_path is not None:
+            raise ValueError("`session_id` and `avatar_video_path` exclude each other: a session has its avatar")
+        if len(json.dumps(self.metadata).encode()) > METADATA_BYTES:
+            raise ValueError(f"`metadata` may take {METADATA_BYTES} bytes as JSON")
+        return self
+
+
+ACTIONS: dict[str, type[ActionInput]] = {
+    "generate": Generate,
+    "create_session": CreateSession,
+    "status": Status,
+    "delete_session": DeleteSession,
+}
+
+
+def parse_input(job_input: object) -> ActionInput:
+    """The action that a job's ``input`` asks for; ``action`` defaults to generate.
+
+    Raises UnknownAction or InvalidInput with a sentence for the caller.
+    """
+    if not isinstance(job_input, dict):
+        raise InvalidInput('`input` has to be a JSON object such as {"text": "Hello!"}.')
+    action = job_input.get("action", "generate")
+    if not isinstance(action, str) or action not in ACTIONS:
+        raise UnknownAction(f"There is no action {_shown(action)}. {_suggest(str(action), list(ACTIONS))}")
+    model = ACTIONS[action]
+    try:
+        return model.model_validate(job_input)
+    except ValidationError as error:
+        raise InvalidInput(_sentences(error, action, model)) from None
+
+
+def _sentences(error: ValidationError, action: str, model: type[BaseModel]) -> str:
+    details = error.errors(include_url=False, include_context=False, include_input=True)
+    shown = [_sentence(detail, action, model) for detail in details[:5]]
+    if len(details) > len(shown):
+        shown.append(f"And {len(details) - len(shown)} more.")
+    return " ".join(shown)
+
+
+def _sentence(detail: ErrorDetails, action: str, model: type[BaseModel]) -> str:
+    field = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"`{action}` needs `{field}`."
+    if detail["type"] == "extra_forbidden":
+        names = VoiceSettings.model_fields if detail["loc"][0] == "voice_settings" else model.model_fields
+        return f"`{action}` knows no `{field[:64]}`. {_suggest(str(detail['loc'][-1]), list(names))}"
+    if detail["type"] == "value_error":
+        return f"`{action}`: {detail['msg'].removeprefix('Value error, ')}."
+    return f"`{field}`: {detail['msg'][0].lower()}{detail['msg'][1:]}; {_shown(detail['input'])} came."
+
+
+def _suggest(word: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(word[:64], names, n=1, cutoff=0.5)
+    return f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(f'`{name}`' for name in names)}."
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class WordTime(BaseModel):
+    """One spoken word, in seconds from the video's beginning."""
+
+    text: str
+    start: float
+    end: float
+
+
+class AvatarInfo(BaseModel):
+    """What became of the avatar's video."""
+
+    width: int
+    height: int
+    seconds: float
+    face_width: int
+    face_height: int
+    warnings: list[str]
+
+
+class SessionReply(BaseModel):
+    """A session as its caller sees it."""
+
+    session_id: str
+    status: SessionStatus
+    message: str
+    avatar_prepared: bool
+    renderer: str
+    progress: float | None = None
+    error: str | None = None
+    avatar: AvatarInfo | None = None
+
+
+class DeleteReply(BaseModel):
+    message: str = "Session deleted successfully"
+
+
+class HealthReply(BaseModel):
+    """How the worker is."""
+
+    status: Literal["healthy"] = "healthy"
+    device: str
+    cuda_available: bool
+    models_loaded: bool
+    renderer: str
+    versions: dict[str, str]
+
+
+class Generated(BaseModel):
+    """A finished generate as it is stored: keys, and no addresses, which are made afresh at every reply."""
+
+    session_id: str
+    duration: float = Field(description="Seconds.")
+    frames: int
+    video_key: str
+    audio_key: str
+    captions_key: str
+    thumbnail_key: str
+    words: list[WordTime]
+    renderer: str
+    voice_used: str | None = None
+    tts_characters: int
+    timings: dict[str, float] = Field(description="Seconds by stage; stages run side by side.")
+    gpu_seconds: float
+    warnings: list[str]
+    metadata: JsonValue = None
+
+
+class GenerateReply(Generated):
+    """A finished generate as its caller gets it."""
+
+    video_url: str
+    audio_url: str
+    captions_url: str
+    thumbnail_url: str
