@@ -19,18 +19,23 @@
     - AudioSilent                   audio_silent
     - SessionNotReady               session_not_ready
     - SessionFailed                 session_failed
+    - UrlNotAllowed                 url_not_allowed
+    - UrlUnreachable                url_unreachable
+    - DownloadTooLarge              download_too_large
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
   - OperatorError                   500: the service has to change
     - SpeechNotConfigured           tts_not_configured
     - ConfigurationError            configuration_error
     - InternalError                 internal_error
+      - BundleDamaged               internal_error
     - ResultTooLarge                result_too_large
   - Outage                          503: a retry can help
     - StorageUnavailable            storage_unavailable
     - StorageFull                   storage_full
     - Overloaded                    overloaded
     - Interrupted                   interrupted
+    - UrlUnavailable                url_unavailable
 
 A message is a sentence for the caller: it says what was wrong and what to do, and never holds a
 secret, a path of the host or a traceback.
@@ -160,6 +165,24 @@ class SessionFailed(InputError):
     code = "session_failed"
 
 
+class UrlNotAllowed(InputError):
+    """The URL is of a form, or leads to a host, that the service doesn't fetch from."""
+
+    code = "url_not_allowed"
+
+
+class UrlUnreachable(InputError):
+    """The URL's host doesn't exist, refuses the request, or sends no file: asking again won't help."""
+
+    code = "url_unreachable"
+
+
+class DownloadTooLarge(InputError):
+    """What lies at the URL has more bytes than the limit."""
+
+    code = "download_too_large"
+
+
 class SessionNotFound(EngineError):
     """No session has that id."""
 
@@ -196,6 +219,10 @@ class InternalError(OperatorError):
     """A defect: logged in full, told to the caller in one sentence."""
 
 
+class BundleDamaged(InternalError):
+    """A prepared avatar's files are missing, altered or contradict each other: it has to be prepared anew."""
+
+
 class ResultTooLarge(OperatorError):
     """The result is larger than the queue delivers."""
 
@@ -230,3 +257,9 @@ class Interrupted(Outage):
     """The work was stopped before it ended."""
 
     code = "interrupted"
+
+
+class UrlUnavailable(Outage):
+    """The URL's host is silent, overloaded or too slow for the moment."""
+
+    code = "url_unavailable"
