@@ -1,0 +1,117 @@
+"""From the name that a caller gives an avatar to a file that can be read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from engine.cancel import CancelToken
+from engine.errors import AvatarNotAllowed, AvatarNotFound, ConfigurationError
+from engine.fetching.download import FetchLimits, GuardedFetcher
+from engine.store.protocol import ObjectStore
+
+UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class AvatarSource(Protocol):
+    """A place from which an avatar's file can be had."""
+
+    def file(self, scratch: Path, cancel: CancelToken) -> Path:
+        """The avatar's file: where it lies, or a copy of it in ``scratch``."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file of this machine, read where it lies."""
+
+    path: Path
+
+    def file(self, scratch: Path, cancel: CancelToken) -> Path:
+        return self.path
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that a caller has sent before."""
+
+    store: ObjectStore
+    key: str
+
+    def file(self, scratch: Path, cancel: CancelToken) -> Path:
+        cancel.check()
+        target = scratch / "avatar"
+        if self.store.download(self.key, target) is None:
+            raise AvatarNotFound("The uploaded avatar is gone. Upload it again.")
+        return target
+
+
+@dataclass(frozen=True)
+class Address:
+    """A file on the web."""
+
+    url: str
+    fetcher: GuardedFetcher
+    limits: FetchLimits
+
+    def file(self, scratch: Path, cancel: CancelToken) -> Path:
+        target = scratch / "avatar"
+        self.fetcher.download(self.url, target, self.limits, cancel)
+        return target
+
+
+@dataclass(frozen=True)
+class AvatarSources:
+    """Finds avatars: the default one, uploads by id, https addresses, and files beneath ``folders``."""
+
+    store: ObjectStore
+    fetcher: GuardedFetcher
+    limits: FetchLimits
+    default: Path
+    folders: tuple[Path, ...]
+
+    def find(self, name: str | None) -> AvatarSource:
+        """What ``name`` stands for; None stands for the default avatar.
+
+        Raises AvatarNotAllowed, AvatarNotFound or UrlNotAllowed: all that can be known without reading the file.
+        """
+        if name is None:
+            self.check_default()
+            return LocalFile(self.default)
+        if "://" in name:
+            return self._address(name)
+        if UPLOAD_ID.fullmatch(name) and self.store.head(f"uploads/{name}") is not None:
+            return Upload(self.store, f"uploads/{name}")
+        return LocalFile(self._beneath_folders(name))
+
+    def check_default(self) -> None:
+        """Raises ConfigurationError when there is no default avatar."""
+        if not self.default.is_file():
+            raise ConfigurationError(
+                "The default avatar is missing. Build it with `python -m builder.default_avatar`, "
+                "or set DEFAULT_AVATAR to a video."
+            )
+
+    def _address(self, url: str) -> AvatarSource:
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise AvatarNotAllowed("An avatar's address has to begin with https://.")
+        self.fetcher.check(url)
+        return Address(url, self.fetcher, self.limits)
+
+    def _beneath_folders(self, name: str) -> Path:
+        if "\0" in name:
+            raise AvatarNotAllowed("An avatar's path can't hold a NUL character.")
+        allowed = False
+        for folder in self.folders:
+            root = folder.resolve()
+            path = (root / name).resolve()
+            if path.is_relative_to(root):
+                allowed = True
+                if path.is_file():
+                    return path
+        if allowed:
+            raise AvatarNotFound(f"There is no avatar `{name[:200]}`: no upload has that id and no file that name.")
+        raise AvatarNotAllowed("The avatar's path leads outside the folders of AVATAR_DIRS. Upload the video instead.")

@@ -1,0 +1,170 @@
+"""The engine: every use case behind one door. The handler and the shim's in-process backend call only this."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.avatar.library import AvatarLibrary
+from engine.avatar.sources import AvatarSources
+from engine.cancel import CancelToken
+from engine.errors import InternalError
+from engine.fetching.download import GuardedFetcher
+from engine.fetching.guard import FetchPolicy
+from engine.fitness import check_rendering, check_scratch, check_store
+from engine.generation import Generation
+from engine.lipsync.choose import Renderer, choose_renderer
+from engine.records import Records
+from engine.schemas import ActionInput, CreateSession, DeleteSession, Generate, HealthReply, Status, parse_input
+from engine.sessions import Report, Sessions, session_of_job
+from engine.settings import Settings
+from engine.sounds import Sounds
+from engine.speech.choose import choose_voice
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectStore
+from engine.video.encode import EncoderSettings
+
+LOCAL_JOB = "local_test"
+"""The id that the RunPod SDK gives to every job of a local run: never answered from the store."""
+
+RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+ProgressSink = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work from the queue. ``input`` is the caller's and not yet checked."""
+
+    id: str
+    input: Any
+
+    def key(self) -> str:
+        """The id of the job's record: the same at every try of a job, a new one for every local run."""
+        if self.id == LOCAL_JOB:
+            return str(uuid.uuid4())
+        return self.id if RECORD_ID.fullmatch(self.id) else hashlib.sha256(self.id.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Runs jobs, several at a time from several threads."""
+
+    settings: Settings
+    store: ObjectStore
+    records: Records
+    renderer: Renderer
+    fetcher: GuardedFetcher
+    sessions: Sessions
+    generation: Generation
+
+    @classmethod
+    def open(cls, settings: Settings) -> Engine:
+        """Put the engine together as ``settings`` say. Raises ConfigurationError, StorageUnavailable."""
+        store = LocalStore(settings.store_dir)
+        records = Records(store, _now)
+        renderer = choose_renderer(settings)
+        fetcher = GuardedFetcher(FetchPolicy.of(settings))
+        library = AvatarLibrary.of(settings, store, renderer)
+        sources = AvatarSources.of(settings, store, fetcher)
+        sessions = Sessions(store, records, library, sources, renderer.name, _now)
+        sounds = Sounds.of(settings, choose_voice(settings), fetcher)
+        generation = Generation(store, records, sessions, library, sounds, renderer, EncoderSettings(), _now)
+        return cls(settings, store, records, renderer, fetcher, sessions, generation)
+
+    def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
+        """Do the job and return its output, ready for JSON.
+
+        Blocks. Raises EngineError for everything a caller can be told, and Cancelled.
+        """
+        request = parse_input(job.input)
+        with self._scratch() as scratch:
+            reply = self._perform(request, job.key(), scratch, progress, cancel)
+        return reply.model_dump(mode="json", exclude_none=True)
+
+    def _perform(
+        self, request: ActionInput, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
+    ) -> BaseModel:
+        match request:
+            case Generate():
+                session_id = request.session_id or session_of_job(job_key)
+                report = _reporting(progress, {"session_id": session_id})
+                return self.generation.run(request, session_id, job_key, scratch, report, cancel)
+            case CreateSession():
+                session_id = request.session_id or session_of_job(job_key)
+                report = _reporting(progress, {"session_id": session_id, "status": "preparing"})
+                return self.sessions.create(request, session_id, job_key, scratch, report, cancel)
+            case DeleteSession():
+                return self.sessions.delete(request.session_id)
+            case Status(session_id=str(session_id)):
+                return self.sessions.reply(self.sessions.get(session_id))
+            case _:
+                return self.health()
+
+    def health(self) -> HealthReply:
+        """How the worker is, without doing any work."""
+        return HealthReply(
+            device=self.renderer.device,
+            cuda_available=self.renderer.device == "cuda",
+            models_loaded=True,
+            renderer=self.renderer.name,
+            versions={
+                "renderer": self.renderer.revision,
+                "python": platform.python_version(),
+                "runpod": version("runpod"),
+                "av": version("av"),
+            },
+        )
+
+    def warm(self) -> None:
+        """Load what the first job would otherwise wait for."""
+        check_rendering(self.renderer, self._scratch_root())
+
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """What has to hold before a worker takes jobs, by name; each raises an EngineError when it doesn't."""
+        return {
+            "store": lambda: check_store(self.store),
+            "scratch": lambda: check_scratch(self._scratch_root()),
+            "default_avatar": self.sessions.sources.check_default,
+            "rendering": self.warm,
+        }
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.fetcher.close()
+
+    def _scratch_root(self) -> Path:
+        return self.settings.scratch_dir or Path(tempfile.gettempdir())
+
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """A folder of the job's own, gone when the job is."""
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="avatar-job-", dir=self._scratch_root()))
+        except OSError as error:
+            raise InternalError("The worker has no room for temporary files.") from error
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _reporting(progress: ProgressSink, fields: dict[str, str]) -> Report:
+    return lambda stage, share: progress({**fields, "stage": stage, "progress": round(share, 3)})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

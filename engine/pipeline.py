@@ -1,0 +1,224 @@
+"""Sound and a prepared avatar in, a video out: stages joined by bounded queues.
+
+    pieces of sound -> beats (a frame's sound and its feature) -> drawn frames -> encoders
+
+Each arrow is a queue of a fixed length, so memory does not grow with the length of the speech.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from engine.cancel import CancelToken
+from engine.lipsync.order import FrameOrder
+from engine.lipsync.renderer import Array, FaceTrack, FrameSource, LipSync, Shot
+from engine.speech.resample import Downsampler
+from engine.speech.voice import Samples, SpeechPiece, Word
+from engine.stages import beside
+from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
+from engine.video.compose import Alpha, compose
+from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer
+from engine.video.i420 import I420
+from engine.video.thumbnail import thumbnail
+
+BEATS_AHEAD = 4 * FRAME_RATE
+FRAMES_AHEAD = 8
+DRAWN_AT_ONCE = 4
+
+FramesDone = Callable[[int], None]
+"""Told how many frames of the video are encoded."""
+
+
+@dataclass(frozen=True)
+class Beat:
+    """One frame's time: what is played in it (1,920 samples) and what the renderer heard in it."""
+
+    number: int
+    feature: Array
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A frame of the video with its sound."""
+
+    picture: I420
+    samples: Samples
+
+
+@dataclass(frozen=True)
+class VideoRequest:
+    """What to make and where to put it: ``folder`` exists and is the caller's to remove."""
+
+    pieces: Iterator[SpeechPiece]
+    frames: FrameSource
+    track: FaceTrack
+    order: FrameOrder
+    folder: Path
+    comment: str
+    encoder: EncoderSettings
+
+
+@dataclass(frozen=True)
+class MadeVideo:
+    """The files of a finished video. ``seconds`` is how long each stage was busy."""
+
+    video: Path
+    audio: Path
+    thumbnail: bytes
+    frames: int
+    words: tuple[Word, ...]
+    seconds: dict[str, float]
+
+    @property
+    def duration(self) -> float:
+        return self.frames / FRAME_RATE
+
+
+@dataclass
+class StageClock:
+    """Adds up how long each stage was busy, without the time it waited for another."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    now: Callable[[], float] = time.perf_counter
+
+    @contextmanager
+    def busy(self, stage: str) -> Iterator[None]:
+        began = self.now()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + self.now() - began
+
+
+class FrameSound:
+    """Cuts sound of any pieces into frames of 1,920 samples; the last one is filled up with silence."""
+
+    def __init__(self) -> None:
+        self._kept: Samples = np.empty(0, np.int16)
+
+    def append(self, samples: Samples) -> None:
+        self._kept = np.concatenate((self._kept, samples))
+
+    def take(self) -> Samples:
+        frame, self._kept = self._kept[:PLAYED_PER_FRAME], self._kept[PLAYED_PER_FRAME:]
+        return np.pad(frame, (0, PLAYED_PER_FRAME - len(frame)))
+
+
+class Pipeline:
+    """Makes one video. ``words`` fills while the speech is made."""
+
+    def __init__(self, request: VideoRequest, lipsync: LipSync, cancel: CancelToken) -> None:
+        self._request = request
+        self._lipsync = lipsync
+        self._cancel = cancel
+        self._clock = StageClock()
+        self._words: list[Word] = []
+        self._alphas: dict[int, Alpha] = {}
+
+    def run(self, done: FramesDone) -> MadeVideo:
+        """Make the video's files; ``done`` is told after every frame.
+
+        Raises what a stage raises, and Cancelled; the files are then gone or half made, and nothing runs on.
+        """
+        video, audio = self._request.folder / "video.mp4", self._request.folder / "audio.mp3"
+        with ExitStack() as stack:
+            beats = stack.enter_context(beside(self._beats(), BEATS_AHEAD, "listening"))
+            finished = stack.enter_context(beside(self._draw(beats), FRAMES_AHEAD, "drawing"))
+            picture, frames = self._encode(finished, video, audio, done)
+        duration = frames / FRAME_RATE
+        words = tuple(
+            Word(word.text, word.start, min(word.end, duration)) for word in self._words if word.start < duration
+        )
+        return MadeVideo(video, audio, picture, frames, words, dict(self._clock.seconds))
+
+    def _beats(self) -> Generator[Beat, None, None]:
+        sound = FrameSound()
+        numbers = itertools.count() if self._request.order.limit is None else range(self._request.order.limit)
+        for number, feature in zip(numbers, self._features(sound), strict=False):
+            yield Beat(number, feature, sound.take())
+
+    def _features(self, sound: FrameSound) -> Generator[Array, None, None]:
+        listener, downsampler = self._lipsync.listen(), Downsampler()
+        for piece in self._spoken():
+            sound.append(piece.samples)
+            self._words.extend(piece.words)
+            with self._clock.busy("listening"):
+                features = listener.push(downsampler.push(piece.samples))
+            yield from features
+        with self._clock.busy("listening"):
+            features = [*listener.push(downsampler.finish()), *listener.finish()]
+        yield from features
+
+    def _spoken(self) -> Generator[SpeechPiece, None, None]:
+        pieces = self._request.pieces
+        while True:
+            self._cancel.check()
+            with self._clock.busy("speech"):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def _draw(self, beats: Iterable[Beat]) -> Generator[Finished, None, None]:
+        for batch in _batches(beats, DRAWN_AT_ONCE):
+            self._cancel.check()
+            yield from self._drawn(batch)
+
+    def _drawn(self, beats: list[Beat]) -> list[Finished]:
+        indices = [self._request.order[beat.number] for beat in beats]
+        with self._clock.busy("reading"):
+            frames = [self._request.frames.frame(index) for index in indices]
+        shots = [
+            Shot(frame, index, self._request.track, beat.feature)
+            for frame, index, beat in zip(frames, indices, beats, strict=True)
+        ]
+        faces = [shot for shot in shots if shot.track.box(shot.index) is not None]
+        with self._clock.busy("drawing"):
+            crops = iter(self._lipsync.draw(faces))
+        with self._clock.busy("composing"):
+            pictures = [self._composed(shot, crops) for shot in shots]
+        return [Finished(picture, beat.samples) for picture, beat in zip(pictures, beats, strict=True)]
+
+    def _composed(self, shot: Shot, crops: Iterator[I420]) -> I420:
+        box = shot.track.box(shot.index)
+        if box is None:
+            return shot.frame
+        return compose(shot.frame, next(crops), box, self._alpha(shot))
+
+    def _alpha(self, shot: Shot) -> Alpha:
+        which = int(shot.track.mask_index[shot.index])
+        if which not in self._alphas:
+            self._alphas[which] = Alpha.of(shot.track.mask(shot.index))
+        return self._alphas[which]
+
+    def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> tuple[bytes, int]:
+        width, height = self._request.frames.size
+        picture, frames = b"", 0
+        with (
+            Mp4Writer(video, width, height, self._request.encoder, comment=self._request.comment) as mp4,
+            Mp3Writer(audio) as mp3,
+        ):
+            for item in finished:
+                self._cancel.check()
+                with self._clock.busy("encoding"):
+                    mp4.write_frame(item.picture)
+                    mp4.write_sound(item.samples)
+                    mp3.write_sound(item.samples)
+                picture = picture or thumbnail(item.picture)
+                frames += 1
+                done(frames)
+        return picture, frames
+
+
+def _batches(items: Iterable[Beat], size: int) -> Iterator[list[Beat]]:
+    walk = iter(items)
+    while batch := list(itertools.islice(walk, size)):
+        yield batch

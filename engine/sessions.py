@@ -1,0 +1,216 @@
+"""Sessions: an avatar prepared under an id, ready to speak."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from engine.avatar.key import PreparationOptions, canonical_hash
+from engine.avatar.library import AvatarLibrary, PreparedAvatar
+from engine.avatar.sources import AvatarSources
+from engine.cancel import Cancelled, CancelToken
+from engine.errors import (
+    Conflict,
+    EngineError,
+    InternalError,
+    Interrupted,
+    SessionFailed,
+    SessionNotFound,
+    SessionNotReady,
+)
+from engine.records import Records, SessionRecord
+from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
+from engine.store.protocol import ObjectStore
+
+log = logging.getLogger(__name__)
+
+PREPARING = "Session created. Avatar preparation started."
+READY = "Session is ready"
+RECORD_SECONDS = 1.0
+
+Report = Callable[[str, float], None]
+"""Told the stage that runs and the share of the whole work that is done, 0 to 1."""
+
+
+def session_of_job(job_id: str) -> str:
+    """The id of the session that a job makes when its caller names none: the same at every try of the job."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"session-of-job:{job_id}"))
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """Creates, reads and deletes sessions. ``now`` gives the time in UTC."""
+
+    store: ObjectStore
+    records: Records
+    library: AvatarLibrary
+    sources: AvatarSources
+    renderer: str
+    now: Callable[[], datetime]
+
+    def create(
+        self, request: CreateSession, session_id: str, job_id: str, scratch: Path, report: Report, cancel: CancelToken
+    ) -> SessionReply:
+        """Make the session and prepare its avatar; the same request again finds the session as it is.
+
+        Raises Conflict when the id is taken by another avatar, and everything that keeps an avatar from being
+        prepared; the session then has the status ``error`` with that message.
+        """
+        source = self.sources.find(request.avatar_video_path)
+        record = self._begin(request, session_id, job_id)
+        if record.status == "ready":
+            return self.reply(record)
+        with self._ending(session_id):
+            file = source.file(scratch, cancel)
+            avatar = self.library.prepare(file, PreparationOptions(), self._recording(session_id, report), cancel)
+            return self.reply(self._finish(session_id, avatar))
+
+    def get(self, session_id: str) -> SessionRecord:
+        """Raises SessionNotFound."""
+        record = self.records.sessions.get(session_id)
+        if record is None:
+            raise _not_found(session_id)
+        return record
+
+    def avatar_key(self, session_id: str) -> str:
+        """The key of the avatar that the session speaks with.
+
+        Raises SessionNotFound, SessionNotReady and SessionFailed.
+        """
+        record = self.get(session_id)
+        if record.status == "error":
+            raise SessionFailed(f"The session's avatar could not be prepared: {record.message}")
+        if record.status == "preparing" or record.avatar_key is None:
+            raise SessionNotReady("The session is still preparing its avatar. Ask for its status until it is `ready`.")
+        return record.avatar_key
+
+    def delete(self, session_id: str) -> DeleteReply:
+        """Forget the session and remove what was made in it. Raises SessionNotFound."""
+        record = self.get(session_id)
+        self.records.sessions.delete(session_id)
+        for item in list(self.store.list(f"outputs/{session_id}/")):
+            self.store.delete(item.key)
+        if record.avatar_key is not None:
+            self.library.remove_ref(record.avatar_key, session_id)
+        return DeleteReply()
+
+    def reply(self, record: SessionRecord) -> SessionReply:
+        """The session as its caller sees it."""
+        return SessionReply(
+            session_id=record.session_id,
+            status=record.status,
+            message=record.message,
+            avatar_prepared=record.status == "ready",
+            renderer=self.renderer,
+            progress=round(record.progress, 3),
+            error=record.error_code,
+            avatar=record.avatar,
+        )
+
+    def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
+        now = self.now()
+        new = SessionRecord(
+            session_id=session_id,
+            status="preparing",
+            message=PREPARING,
+            avatar_source=request.avatar_video_path,
+            input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path}),
+            job_id=job_id,
+            heartbeat=now,
+            created=now,
+            updated=now,
+        )
+        if self.records.sessions.create(new):
+            return new
+        found = self.get(session_id)
+        if found.input_hash != new.input_hash:
+            raise Conflict(f"The session `{session_id}` exists with another avatar. Choose another `session_id`.")
+        if found.status == "ready" and found.avatar_key and self.library.exists(found.avatar_key):
+            return found
+        return self._update(session_id, lambda old: new.model_copy(update={"created": old.created}))
+
+    def _finish(self, session_id: str, avatar: PreparedAvatar) -> SessionRecord:
+        self.library.add_ref(avatar.key, session_id)
+        changes = {
+            "status": "ready",
+            "message": READY,
+            "progress": 1.0,
+            "avatar_key": avatar.key,
+            "avatar": avatar_info(avatar),
+            "error_code": None,
+            "updated": self.now(),
+        }
+        record = self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
+        if record is None:
+            self.library.remove_ref(avatar.key, session_id)
+            raise SessionNotFound("The session was deleted while its avatar was being prepared.")
+        return record
+
+    def _recording(self, session_id: str, report: Report) -> Report:
+        """Tell ``report``, and the session's record about once a second."""
+        last = -RECORD_SECONDS
+
+        def told(stage: str, share: float) -> None:
+            nonlocal last
+            report(stage, share)
+            if time.monotonic() - last < RECORD_SECONDS:
+                return
+            last = time.monotonic()
+            changes = {"progress": share, "heartbeat": self.now(), "updated": self.now()}
+            self._update(session_id, lambda old: old.model_copy(update=changes))
+
+        return told
+
+    @contextmanager
+    def _ending(self, session_id: str) -> Iterator[None]:
+        """See to it that a preparation which fails leaves its session in the status ``error``."""
+        try:
+            yield
+        except EngineError as error:
+            self._fail(session_id, error)
+            raise
+        except Cancelled:
+            self._fail(session_id, Interrupted("The preparation was cancelled. Create the session again."))
+            raise
+        except BaseException:
+            self._fail(session_id, InternalError("The avatar could not be prepared because of a defect."))
+            raise
+
+    def _fail(self, session_id: str, error: EngineError) -> None:
+        changes = {
+            "status": "error",
+            "message": error.message,
+            "error_code": error.code,
+            "retryable": error.retryable,
+            "updated": self.now(),
+        }
+        self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
+
+    def _update(self, session_id: str, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
+        record = self.records.sessions.update(session_id, change)
+        if record is None:
+            raise _not_found(session_id)
+        return record
+
+
+def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
+    """What a caller wants to know of a prepared avatar."""
+    manifest = avatar.manifest
+    return AvatarInfo(
+        width=manifest.width,
+        height=manifest.height,
+        seconds=manifest.seconds,
+        face_width=manifest.face.width,
+        face_height=manifest.face.height,
+        warnings=[*manifest.warnings, *manifest.face.warnings],
+    )
+
+
+def _not_found(session_id: str) -> SessionNotFound:
+    return SessionNotFound(f"There is no session `{session_id}`: it was deleted, or never created.")

@@ -1,0 +1,83 @@
+"""What a generate speaks: a text through the voice, or the caller's own recording."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.cancel import CancelToken
+from engine.errors import AudioTooLarge, AudioTooShort, AudioUnreadable
+from engine.fetching.download import FetchLimits, GuardedFetcher
+from engine.media.limits import SoundLimits
+from engine.media.sound import decode_sound
+from engine.schemas import Generate
+from engine.speech.recorded import read_pieces
+from engine.speech.text import spoken_text
+from engine.speech.voice import SpeechPiece, SpeechRequest, Voice, VoiceSettings
+from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
+
+CHARACTERS_PER_SECOND = 15
+"""About how fast people speak: what progress reckons with until the speech has ended."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """Sound about to be made or read. ``likely_frames`` is a guess for text and exact for a recording."""
+
+    pieces: Iterator[SpeechPiece]
+    likely_frames: int
+    voice_used: str | None = None
+    characters: int = 0
+
+
+@dataclass(frozen=True)
+class Sounds:
+    """Opens the sound of a generate."""
+
+    voice: Voice
+    fetcher: GuardedFetcher
+    limits: SoundLimits
+    fetch_limits: FetchLimits
+    max_text_characters: int
+
+    def open(self, request: Generate, scratch: Path, cancel: CancelToken) -> Sound:
+        """Begin to speak the text, or bring the recording into ``scratch`` and check it.
+
+        Raises the text's, the voice's and the recording's errors.
+        """
+        if request.text is not None:
+            return self._spoken(request.text, request, cancel)
+        return self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
+
+    def _spoken(self, text: str, request: Generate, cancel: CancelToken) -> Sound:
+        spoken = spoken_text(text, self.max_text_characters)
+        settings = request.voice_settings or VoiceSettings()
+        utterance = self.voice.speak(SpeechRequest(spoken, request.voice_id, request.model_id, settings), cancel)
+        likely = max(1, len(spoken) * FRAME_RATE // CHARACTERS_PER_SECOND)
+        return Sound(utterance.pieces, likely, utterance.voice_used, utterance.characters)
+
+    def _recording(self, request: Generate, scratch: Path, cancel: CancelToken) -> Path:
+        target = scratch / "recording"
+        if request.audio_url is not None:
+            self.fetcher.download(request.audio_url, target, self.fetch_limits, cancel)
+        else:
+            target.write_bytes(self._decoded(request.audio_base64 or ""))
+        return target
+
+    def _decoded(self, text: str) -> bytes:
+        if len(text) > self.limits.max_bytes * 4 // 3 + 4:
+            raise AudioTooLarge(f"The sound is larger than the limit of {self.limits.max_bytes:,} bytes.")
+        try:
+            sound = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+        except (binascii.Error, ValueError):
+            raise AudioUnreadable("`audio_base64` is not base64. Encode the sound file's bytes as they are.") from None
+        if not sound:
+            raise AudioTooShort("`audio_base64` is empty. Send a sound of at least 0.1 s.")
+        return sound
+
+    def _recorded(self, file: Path, scratch: Path, cancel: CancelToken) -> Sound:
+        decoded = decode_sound(file, scratch / "recording.pcm", self.limits, cancel)
+        return Sound(read_pieces(scratch / "recording.pcm"), max(1, -(-decoded.samples // PLAYED_PER_FRAME)))
