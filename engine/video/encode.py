@@ -1,0 +1,191 @@
+"""Pictures and sound into files: an MP4 in one pass, and an MP3 of the sound.
+
+Nothing of the caller's is kept after a call returns: pictures and samples may be written over at once.
+libav's own messages go to Python's logger ``libav`` or nowhere, never to the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import av
+import numpy as np
+from av import AudioFrame, VideoFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME, PLAYED_RATE
+from engine.video.i420 import I420
+from engine.video.output import MediaWriter, OutputFile
+
+Samples = NDArray[np.int16]
+"""Mono sound at 48,000 samples a second."""
+
+LEAD_SECONDS = 10
+"""How far picture or sound may run ahead of the other before the file is no longer finely interleaved."""
+
+AAC_BITS_PER_SECOND = 96_000
+MP3_BITS_PER_SECOND = 128_000
+
+_BT709 = 1
+_LIMITED_RANGE = 1
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How hard libx264 tries.
+
+    crf: 0 (lossless) to 51; 20 is hard to tell from the source.
+    preset: superfast makes files more than twice as large as veryfast and is a tenth faster; faster takes
+    twice the time of veryfast and its files are no smaller.
+    threads: frames encoded at once; the file's bytes do not depend on it.
+    """
+
+    crf: int = 20
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium"] = "veryfast"
+    threads: int = 2
+
+    def options(self) -> dict[str, str]:
+        """libx264's options: a keyframe every second exactly, no B-frames, a short look ahead."""
+        return {
+            "crf": str(self.crf),
+            "preset": self.preset,
+            "bf": "0",
+            "g": str(FRAME_RATE),
+            "keyint_min": str(FRAME_RATE),
+            "sc_threshold": "0",
+            "rc-lookahead": "5",
+        }
+
+
+class Mp4Writer(MediaWriter):
+    """H.264 and AAC in one MP4, the index before the data.
+
+    Pictures and sound may come in any order and any pieces, by one thread at a time. Both are encoded at once;
+    the muxer holds encoded packets until the other kind has caught up, at most LEAD_SECONDS of them (a few
+    megabytes), so memory does not grow with the length. At the end the sound is filled up with silence to the
+    last frame's end.
+
+    The first picture and the first sample both play at 0: the encoder's 1,024 samples of run-in are cut off by
+    the file's edit list.
+    """
+
+    def __init__(self, path: Path, width: int, height: int, settings: EncoderSettings, *, comment: str = "") -> None:
+        """Begin the file at ``path``. ``width`` and ``height`` are the pictures', even. Raises StorageFull."""
+        options = {"movflags": "+faststart", "max_interleave_delta": str(LEAD_SECONDS * av.time_base)}
+        super().__init__(OutputFile(path, "mp4", options))
+        with self._output.guarded():
+            self._output.container.metadata["comment"] = comment
+            self._picture = _PictureTrack(self._video_stream(width, height, settings))
+            self._sound = _SoundTrack(self._audio_stream())
+
+    def write_frame(self, picture: I420) -> None:
+        """Encode the next 1/25 s of picture. Raises StorageFull; the file is then gone."""
+        with self._output.guarded():
+            self._output.mux(self._picture.encode(picture))
+
+    def write_sound(self, samples: Samples) -> None:
+        """Encode the next samples, int16 mono at 48 kHz, any number. Raises StorageFull; the file is then gone."""
+        with self._output.guarded():
+            self._output.mux(self._sound.encode(samples))
+
+    def _flush(self) -> None:
+        missing = self._picture.frames * PLAYED_PER_FRAME - self._sound.samples
+        if missing < 0 or not self._picture.frames:
+            raise ValueError("a video has at least one frame, and frames to the end of its sound")
+        self._output.mux(self._picture.flush())
+        self._output.mux(self._sound.encode(np.zeros(missing, np.int16)))
+        self._output.mux(self._sound.flush())
+
+    def _video_stream(self, width: int, height: int, settings: EncoderSettings) -> VideoStream:
+        stream = self._output.container.add_stream(
+            "libx264", rate=FRAME_RATE, options=settings.options(), width=width, height=height, pix_fmt="yuv420p"
+        )
+        codec = stream.codec_context
+        codec.time_base = Fraction(1, FRAME_RATE)
+        codec.thread_count = settings.threads
+        # Threads by slices would make the file larger and different for every number of them.
+        codec.thread_type = "FRAME"
+        codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
+        codec.color_range = _LIMITED_RANGE
+        return stream
+
+    def _audio_stream(self) -> AudioStream:
+        return self._output.container.add_stream(
+            "aac", rate=PLAYED_RATE, layout="mono", bit_rate=AAC_BITS_PER_SECOND, time_base=Fraction(1, PLAYED_RATE)
+        )
+
+
+class Mp3Writer(MediaWriter):
+    """The sound alone as MP3. Its header tells players the encoder's run-in and filling: it plays gaplessly."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file at ``path``. Raises StorageFull."""
+        super().__init__(OutputFile(path, "mp3", {}))
+        with self._output.guarded():
+            stream = self._output.container.add_stream(
+                "libmp3lame", rate=PLAYED_RATE, layout="mono", bit_rate=MP3_BITS_PER_SECOND
+            )
+            self._sound = _SoundTrack(stream)
+
+    def write_sound(self, samples: Samples) -> None:
+        """Encode the next samples, int16 mono at 48 kHz, any number. Raises StorageFull; the file is then gone."""
+        with self._output.guarded():
+            self._output.mux(self._sound.encode(samples))
+
+    def _flush(self) -> None:
+        if not self._sound.samples:
+            raise ValueError("a sound has at least one sample")
+        self._output.mux(self._sound.flush())
+
+
+class _PictureTrack:
+    """Frames counted from 0; frame i is shown at i / 25 s."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self._stream = stream
+        self.frames = 0
+
+    def encode(self, picture: I420) -> list[Packet[Any]]:
+        if (picture.width, picture.height) != (self._stream.width, self._stream.height):
+            raise ValueError("every picture has the size that the writer was made for")
+        # libx264 copies the picture before encode returns, so the frame can borrow the caller's memory.
+        frame = VideoFrame.from_numpy_buffer(picture.packed, "yuv420p")
+        frame.pts = self.frames
+        frame.time_base = Fraction(1, FRAME_RATE)
+        self.frames += 1
+        return self._stream.encode(frame)
+
+    def flush(self) -> list[Packet[Any]]:
+        return self._stream.encode(None)
+
+
+class _SoundTrack:
+    """Samples counted from 0; sample n is heard at n / 48,000 s."""
+
+    def __init__(self, stream: AudioStream) -> None:
+        self._stream = stream
+        self.samples = 0
+
+    def encode(self, samples: Samples) -> Iterator[Packet[Any]]:
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise ValueError("sound is int16 of one dimension")
+        for start in range(0, len(samples), PLAYED_RATE):
+            yield from self._stream.encode(self._frame(samples[start : start + PLAYED_RATE]))
+
+    def flush(self) -> list[Packet[Any]]:
+        return self._stream.encode(None)
+
+    def _frame(self, samples: Samples) -> AudioFrame:
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples)[np.newaxis], "s16", "mono")
+        frame.sample_rate = PLAYED_RATE
+        frame.time_base = Fraction(1, PLAYED_RATE)
+        frame.pts = self.samples
+        self.samples += len(samples)
+        return frame
