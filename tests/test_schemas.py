@@ -1,0 +1,88 @@
+"""What the worker accepts as a job's input, and how it says no."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import InvalidInput, UnknownAction
+from engine.schemas import CreateSession, DeleteSession, Generate, Status, parse_input
+
+
+def test_action_defaults_to_generate() -> None:
+    request = parse_input({"text": "Hello"})
+    assert isinstance(request, Generate)
+    assert request.text == "Hello"
+    assert request.sync_mode == "bounce"
+
+
+@pytest.mark.parametrize(
+    ("job_input", "model"),
+    [
+        ({"action": "create_session", "avatar_video_path": None}, CreateSession),
+        ({"action": "create_session", "session_id": "mine-1"}, CreateSession),
+        ({"action": "status"}, Status),
+        ({"action": "delete_session", "session_id": "a"}, DeleteSession),
+        ({"action": "generate", "session_id": "a", "audio_base64": "UklGRg=="}, Generate),
+        ({"text": "Hi", "voice_settings": {"speed": 1, "use_speaker_boost": True}}, Generate),
+        ({"text": "Hi", "start_seconds": 2}, Generate),
+    ],
+)
+def test_every_action_has_its_model(job_input: dict[str, Any], model: type) -> None:
+    assert isinstance(parse_input(job_input), model)
+
+
+@pytest.mark.parametrize("job_input", [None, "text", 3, ["text"]])
+def test_input_has_to_be_an_object(job_input: object) -> None:
+    with pytest.raises(InvalidInput, match="JSON object"):
+        parse_input(job_input)
+
+
+@pytest.mark.parametrize(
+    ("action", "hint"),
+    [("genrate", "Did you mean `generate`"), ("dance", "Known: `generate`"), (7, "no action 7"), (None, "None")],
+)
+def test_unknown_action_names_the_nearest(action: object, hint: str) -> None:
+    with pytest.raises(UnknownAction, match=hint):
+        parse_input({"action": action, "text": "Hi"})
+
+
+@pytest.mark.parametrize(
+    ("job_input", "hint"),
+    [
+        ({"txt": "Hi"}, "Did you mean `text`"),
+        ({"text": "Hi", "voice": "x"}, "Did you mean `voice_id`"),
+        ({"text": "Hi", "voice_settings": {"sped": 1}}, "Did you mean `speed`"),
+        ({"text": "Hi", "voice_settings": {"speed": 9}}, "voice_settings.speed"),
+        ({"text": 5}, "`text`"),
+        ({"text": "Hi", "start_seconds": "1"}, "`start_seconds`"),
+        ({"text": "Hi", "start_seconds": -1}, "`start_seconds`"),
+        ({"text": "Hi", "start_seconds": float("nan")}, "`start_seconds`"),
+        ({"text": "Hi", "start_seconds": True}, "`start_seconds`"),
+        ({"text": "Hi", "session_id": "../etc"}, "`session_id`"),
+        ({"text": "Hi", "sync_mode": "spin"}, "`sync_mode`"),
+        ({}, "exactly one of `text`"),
+        ({"text": "Hi", "audio_url": "https://a/b.mp3"}, "text and audio_url"),
+        ({"text": "Hi", "session_id": "a", "avatar_video_path": "b"}, "exclude each other"),
+        ({"text": "Hi", "metadata": "x" * 1100}, "1024 bytes"),
+        ({"action": "delete_session"}, "`delete_session` needs `session_id`"),
+    ],
+)
+def test_bad_fields_are_named(job_input: dict[str, Any], hint: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_input(job_input)
+    assert hint in caught.value.message
+
+
+def test_many_mistakes_make_a_short_message() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_input({f"wrong{number}": "x" * 5000 for number in range(200)})
+    assert len(caught.value.message) < 2000
+    assert "more" in caught.value.message
+
+
+def test_a_long_value_is_not_thrown_back_whole() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_input({"text": "Hi", "sync_mode": "y" * 100_000})
+    assert len(caught.value.message) < 400

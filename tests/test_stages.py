@@ -1,0 +1,91 @@
+"""Stages beside each other: order, bounds, errors and leaving early."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+import time
+from collections.abc import Generator
+
+import pytest
+
+from engine.stages import beside
+
+
+def counting(end: int, taken: list[int]) -> Generator[int, None, None]:
+    for number in range(end):
+        taken.append(number)
+        yield number
+
+
+def test_items_come_in_order_from_another_thread() -> None:
+    threads: set[str] = set()
+
+    def source() -> Generator[int, None, None]:
+        for number in range(100):
+            threads.add(threading.current_thread().name)
+            yield number
+
+    with beside(source(), 3, "numbers") as items:
+        assert list(items) == list(range(100))
+    assert threads == {"numbers"}
+
+
+def test_a_stage_runs_no_further_ahead_than_its_depth() -> None:
+    taken: list[int] = []
+    with beside(counting(1000, taken), 5, "bounded") as items:
+        next(items)
+        time.sleep(0.3)
+        assert len(taken) <= 1 + 5 + 1
+
+
+def test_an_error_is_raised_where_items_are_taken() -> None:
+    def source() -> Generator[int, None, None]:
+        yield 1
+        raise ValueError("broken")
+
+    with beside(source(), 2, "failing") as items:
+        assert next(items) == 1
+        with pytest.raises(ValueError, match="broken"):
+            next(items)
+
+
+def test_leaving_early_ends_the_source_and_runs_its_clean_up() -> None:
+    closed = threading.Event()
+
+    def source() -> Generator[int, None, None]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    with beside(source(), 2, "endless") as items:
+        next(items)
+    assert closed.is_set()
+    assert not [thread for thread in threading.enumerate() if thread.name == "endless"]
+
+
+def test_stages_can_follow_each_other_and_all_end_when_the_last_taker_fails() -> None:
+    taken: list[int] = []
+    with (
+        pytest.raises(RuntimeError, match="enough"),
+        beside(counting(10**9, taken), 2, "first") as first,
+        beside((number * 2 for number in first), 2, "second") as second,
+    ):
+        for number in second:
+            if number == 20:
+                raise RuntimeError("enough")
+    assert not {thread.name for thread in threading.enumerate()} & {"first", "second"}
+    assert len(taken) < 100
+
+
+def test_the_source_sees_the_context_of_whoever_started_it() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+    def source() -> Generator[str, None, None]:
+        yield variable.get()
+
+    variable.set("job 7")
+    with beside(source(), 1, "context") as items:
+        assert next(items) == "job 7"
