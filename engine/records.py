@@ -1,0 +1,191 @@
+"""Session and job records: JSON objects in the store, changed only by compare-and-set.
+
+Whoever changes a record states the change as a function of the record. When somebody else was first, the function is
+applied again to what they left, so no change is lost whichever process or machine it comes from.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from random import SystemRandom
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from engine.errors import InternalError, InvalidInput, Overloaded
+from engine.store.protocol import ObjectStore, StoredObject
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_ATTEMPTS = 40
+_FIRST_PAUSE_SECONDS = 0.01
+_LONGEST_PAUSE_SECONDS = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Record(BaseModel):
+    """What every record has. Times carry their zone; ``heartbeat`` is when its worker last said it was at it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    heartbeat: AwareDatetime
+    created: AwareDatetime
+    updated: AwareDatetime
+
+
+class SessionRecord(Record):
+    """A session: one avatar, being prepared or ready to speak.
+
+    ``avatar_source`` is what the caller named, ``options`` how it is prepared, ``input_hash`` the hash of both;
+    ``progress`` runs from 0 to 1.
+    """
+
+    session_id: str
+    status: Literal["preparing", "ready", "error"]
+    message: str = ""
+    avatar_key: str | None = None
+    avatar_source: str | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    input_hash: str
+    progress: float = Field(0.0, ge=0, le=1)
+    error_code: str | None = None
+    retryable: bool = False
+    owner: str | None = None
+    job_id: str | None = None
+    expires_at: AwareDatetime | None = None
+
+
+class JobRecord(Record):
+    """A job: one run of one action. ``heartbeat`` is the lease of ``worker``; ``progress`` runs from 0 to 1."""
+
+    job_id: str
+    action: str
+    owner: str | None = None
+    session_id: str | None = None
+    input_hash: str
+    state: Literal["running", "done", "failed", "cancelled"]
+    stage: str = ""
+    progress: float = Field(0.0, ge=0, le=1)
+    attempt: int = Field(1, ge=1)
+    worker: str | None = None
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+RecordT = TypeVar("RecordT", bound=Record)
+
+
+class RecordSet(Generic[RecordT]):
+    """The records of one kind, at ``{folder}/{id}.json``.
+
+    Every method raises InvalidInput for an id of another form than `[A-Za-z0-9_-]{1,64}`, InternalError for a record
+    that can't be read or written as its model, and what the store raises.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        folder: str,
+        model: type[RecordT],
+        id_of: Callable[[RecordT], str],
+        clock: Callable[[], datetime],
+        pause: Callable[[float], None],
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._model = model
+        self._id_of = id_of
+        self._clock = clock
+        self._pause = pause
+
+    def get(self, record_id: str) -> RecordT | None:
+        found = self._store.get(self._key(record_id))
+        return None if found is None else self._parse(found)
+
+    def create(self, record: RecordT) -> bool:
+        """Write a new record; False when its id is taken."""
+        key = self._key(self._id_of(record))
+        return self._store.put_if_absent(key, self._body(key, record), "application/json") is not None
+
+    def update(self, record_id: str, change: Callable[[RecordT], RecordT]) -> RecordT | None:
+        """Replace the record by ``change(record)`` with ``updated`` set to now; None when there is no such record.
+
+        ``change`` is called again whenever somebody else was first; nothing is written when it returns an equal
+        record. Raises Overloaded when somebody else is first again and again.
+        """
+        key = self._key(record_id)
+        for attempt in range(_ATTEMPTS):
+            found = self._store.get(key)
+            if found is None:
+                return None
+            current = self._parse(found)
+            wanted = change(current)
+            if wanted == current:
+                return current
+            written = self._replace(key, record_id, wanted, found.info.etag)
+            if written is not None:
+                return written
+            self._pause(min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
+        raise Overloaded("Too many are changing this at the same time. Try again in a moment.")
+
+    def delete(self, record_id: str) -> None:
+        self._store.delete(self._key(record_id))
+
+    def list(self) -> Iterator[RecordT]:
+        """Every record, in order of ids. One that can't be read is logged and left out, so that it hides no other."""
+        for info in self._store.list(f"{self._folder}/"):
+            found = self._store.get(info.key) if self._is_record(info.key) else None
+            if found is None:
+                continue
+            try:
+                yield self._parse(found)
+            except InternalError as error:
+                log.error(error.message)
+
+    def _replace(self, key: str, record_id: str, record: RecordT, etag: str) -> RecordT | None:
+        if self._id_of(record) != record_id:
+            raise InternalError(f"A change of the record {key} would give it another id.")
+        stamped = record.model_copy(update={"updated": self._clock()})
+        info = self._store.put_if_match(key, self._body(key, stamped), etag, "application/json")
+        return None if info is None else stamped
+
+    def _body(self, key: str, record: RecordT) -> bytes:
+        """The record as JSON. It is checked once more because copies of a record are made unchecked."""
+        try:
+            return self._model.model_validate(dict(record)).model_dump_json().encode()
+        except ValueError as error:
+            raise InternalError(f"The record {key} would not be readable if it were written.") from error
+
+    def _parse(self, found: StoredObject) -> RecordT:
+        try:
+            return self._model.model_validate_json(found.body)
+        except ValidationError as error:
+            raise InternalError(f"The record {found.info.key} can't be read: delete it or put it right.") from error
+
+    def _key(self, record_id: str) -> str:
+        if not _ID.fullmatch(record_id):
+            raise InvalidInput("An id has 1 to 64 characters out of letters, digits, '-' and '_'.")
+        return f"{self._folder}/{record_id}.json"
+
+    def _is_record(self, key: str) -> bool:
+        name = key.removeprefix(f"{self._folder}/")
+        return name.endswith(".json") and _ID.fullmatch(name.removesuffix(".json")) is not None
+
+
+def sleep_up_to(seconds: float) -> None:
+    """Sleep for a time drawn evenly from 0 to ``seconds``, so that those who collided don't meet again."""
+    time.sleep(SystemRandom().uniform(0, seconds))
+
+
+class Records:
+    """All records of a store. ``clock`` gives the time with its zone; ``pause`` sleeps up to so many seconds."""
+
+    def __init__(
+        self, store: ObjectStore, clock: Callable[[], datetime], pause: Callable[[float], None] = sleep_up_to
+    ) -> None:
+        self.sessions = RecordSet(store, "sessions", SessionRecord, lambda record: record.session_id, clock, pause)
+        self.jobs = RecordSet(store, "jobs", JobRecord, lambda record: record.job_id, clock, pause)
