@@ -32,6 +32,12 @@ class Settings(BaseSettings):
     max_avatar_bytes: int = Field(500_000_000, ge=1, description="Largest avatar file, in bytes.")
     max_avatar_seconds: float = Field(300, gt=0, description="Longest avatar, in seconds.")
     max_avatar_pixels: int = Field(3840 * 2160, ge=1, description="Most pixels in one frame of an avatar.")
+    allowed_private_hosts: Annotated[frozenset[str], NoDecode] = Field(
+        frozenset(),
+        description="Hosts, as `host` or `host:port` and separated by commas, that may be fetched from although they "
+        "are private or speak plain http. All others need https and a public address; ports are free.",
+    )
+    fetch_seconds: float = Field(300, gt=0, description="Time that fetching one URL may take.")
     decode_memory_bytes: int = Field(
         3_000_000_000, ge=1, description="Memory that the process which decodes a caller's file may take."
     )
@@ -42,3 +48,8 @@ class Settings(BaseSettings):
     @classmethod
     def _split_folders(cls, value: object) -> object:
         return tuple(part for part in value.split(":") if part) if isinstance(value, str) else value
+
+    @field_validator("allowed_private_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        return {part.strip().lower() for part in value.split(",") if part.strip()} if isinstance(value, str) else value
