@@ -22,10 +22,14 @@
     - UrlNotAllowed                 url_not_allowed
     - UrlUnreachable                url_unreachable
     - DownloadTooLarge              download_too_large
+    - VoiceNotAvailable             voice_not_available
+    - TtsRejected                   tts_rejected
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
   - OperatorError                   500: the service has to change
     - SpeechNotConfigured           tts_not_configured
+    - TtsMisconfigured              502 tts_misconfigured
+    - TtsQuotaExceeded              503 tts_quota_exceeded
     - ConfigurationError            configuration_error
     - InternalError                 internal_error
       - BundleDamaged               internal_error
@@ -36,6 +40,9 @@
     - Overloaded                    overloaded
     - Interrupted                   interrupted
     - UrlUnavailable                url_unavailable
+    - TtsBusy                       tts_busy
+    - TtsUnavailable                tts_unavailable
+    - TtsBroken                     tts_broken
 
 A message is a sentence for the caller: it says what was wrong and what to do, and never holds a
 secret, a path of the host or a traceback.
@@ -183,6 +190,18 @@ class DownloadTooLarge(InputError):
     code = "download_too_large"
 
 
+class VoiceNotAvailable(InputError):
+    """The speech service has no such voice, or not for this account."""
+
+    code = "voice_not_available"
+
+
+class TtsRejected(InputError):
+    """The speech service refuses this text, model or setting."""
+
+    code = "tts_rejected"
+
+
 class SessionNotFound(EngineError):
     """No session has that id."""
 
@@ -207,6 +226,20 @@ class SpeechNotConfigured(OperatorError):
     """Text came, and the service has no voice to speak it."""
 
     code = "tts_not_configured"
+
+
+class TtsMisconfigured(OperatorError):
+    """The speech service refuses the operator's key, plan or address."""
+
+    code = "tts_misconfigured"
+    http_status = 502
+
+
+class TtsQuotaExceeded(OperatorError):
+    """The operator's account at the speech service has nothing left to spend."""
+
+    code = "tts_quota_exceeded"
+    http_status = 503
 
 
 class ConfigurationError(OperatorError):
@@ -263,3 +296,21 @@ class UrlUnavailable(Outage):
     """The URL's host is silent, overloaded or too slow for the moment."""
 
     code = "url_unavailable"
+
+
+class TtsBusy(Outage):
+    """The speech service takes no more requests for the moment."""
+
+    code = "tts_busy"
+
+
+class TtsUnavailable(Outage):
+    """The speech service doesn't answer, or answers that it failed."""
+
+    code = "tts_unavailable"
+
+
+class TtsBroken(Outage):
+    """The speech service's reply is damaged or ends too early."""
+
+    code = "tts_broken"
