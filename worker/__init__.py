@@ -1,0 +1,1 @@
+"""What stands between RunPod's SDK and the engine."""

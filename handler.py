@@ -1,0 +1,134 @@
+"""The worker: RunPod hands each job to ``handler``, which hands it to the engine.
+
+A job's ``input`` holds an ``action``, by default ``generate``, and its fields (engine/schemas.py has them all):
+
+    generate        session_id or avatar_video_path (neither: the default avatar), and one of
+                    text (with voice_id, model_id, voice_settings), audio_base64, audio_url;
+                    sync_mode "bounce" | "loop" | "cut_off", start_seconds, metadata
+                    -> video_url, audio_url, duration, captions_url, thumbnail_url, words, timings, ...
+    create_session  avatar_video_path (none: the default avatar), session_id (the caller's own)
+                    -> session_id, status, message, avatar_prepared, avatar
+    status          session_id -> as create_session; without one, the worker's health
+    delete_session  session_id -> message
+
+A failed job answers ``{"error": "<JSON text: code, message, retryable, request_id>"}``.
+
+    python handler.py                               the job in test_input.json, here, once
+    python handler.py --test_input '{"input": {}}'  another one
+    python handler.py --rp_serve_api                an HTTP server that imitates RunPod's, for development
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.cancel import CancelToken
+from engine.engine import Engine, Job
+from engine.errors import ConfigurationError, EngineError, InternalError
+from engine.settings import Settings
+from worker import local, logs, sdk
+from worker.progress import ProgressOf, queue_progress, shown_progress
+from worker.result import checked, failure
+from worker.threads import JobThreads
+
+logger = logging.getLogger("handler")
+
+
+def make_handler(engine: Engine, threads: JobThreads, progress_of: ProgressOf) -> sdk.Handler:
+    """The function that RunPod calls with each job; it raises nothing but CancelledError."""
+
+    async def run(job: Job) -> dict[str, Any]:
+        cancel = CancelToken()
+        async with progress_of(job.id) as report:
+            return await threads.run(lambda: checked(engine.run(job, report, cancel)), cancel)
+
+    async def handler(request: dict[str, Any]) -> dict[str, Any]:
+        job = Job(id=request["id"], input=request["input"], s3_config=request.get("s3Config"))
+        with logs.job_log_context(job.id, secrets_of(job)):
+            began = time.monotonic()
+            try:
+                result = await run(job)
+            except EngineError as error:
+                defect = error if isinstance(error, InternalError) else None
+                logger.warning("Failed: %s: %s", error.code, error.message, exc_info=defect)
+                return failure(error, job.id)
+            except Exception:
+                logger.exception("Failed in a way that nobody foresaw.")
+                return failure(InternalError("Something went wrong inside the service; its log says what."), job.id)
+            logger.info("Done in %.2f s.", time.monotonic() - began)
+            return result
+
+    return handler
+
+
+def secrets_of(job: Job) -> list[str]:
+    """What of a job no log may show: the caller's own bucket's credentials."""
+    config = job.s3_config if isinstance(job.s3_config, dict) else {}
+    return [str(config[key]) for key in ("accessId", "accessSecret") if key in config]
+
+
+def read_settings() -> Settings:
+    """The settings, or ConfigurationError that names the variables at fault and no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False)]
+        raise ConfigurationError("; ".join(faults)) from None
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine with everything loaded, after one round of work: no job pays for what is slow only once."""
+    began = time.monotonic()
+    engine = Engine.open(settings)
+    engine.warm()
+    logger.info("Ready in %.2f s.", time.monotonic() - began)
+    return engine
+
+
+def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mapping[str, str]) -> int:
+    """Take jobs as the command line and the environment say; return the exit code when there are no more."""
+    threads = JobThreads(settings.max_concurrency)
+    mode = sdk.mode_of(runpod, sys.argv[1:], environ)
+    handler = make_handler(engine, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
+
+    def start(chosen: sdk.Handler) -> None:
+        runpod.start({"handler": chosen, "concurrency_modifier": lambda _: settings.max_concurrency})
+
+    try:
+        if mode is sdk.Mode.LOCAL:
+            sdk.quiet(runpod, environ)
+            return local.run(start, handler, Path("outputs"), sys.stdout)
+        sdk.register_checks(runpod, engine.checks())
+        start(handler)
+        return 0
+    finally:
+        threads.close()
+
+
+def main() -> int:
+    """Load, warm, and serve until RunPod or the terminal ends it."""
+    runpod = sdk.load()
+    try:
+        settings = read_settings()
+        logs.configure(settings.log_level, os.environ)
+        engine = open_engine(settings)
+    except EngineError as error:
+        sys.stderr.write(f"The worker can't start: {error.message}\n")
+        return 1
+    try:
+        return serve(runpod, settings, engine, os.environ)
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A real worker: `python handler.py` in a process group of its own, with nothing of the tests' environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.worker.queue_standin import QueueStandIn
+
+REPOSITORY = Path(__file__).parents[2]
+HANDLER = REPOSITORY / "handler.py"
+START_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The folders that a worker works in: its state outlives it, and several workers may share one."""
+
+    folder: Path
+    default_avatar: Path
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def scratch(self) -> Path:
+        return self.folder / "scratch"
+
+    @property
+    def avatars(self) -> Path:
+        """Where a caller's avatars may lie."""
+        return self.folder / "avatars"
+
+    def make(self) -> Ground:
+        for folder in (self.store, self.scratch, self.avatars):
+            folder.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.folder),
+            "PYTHONUNBUFFERED": "1",
+            "STORE_DIR": str(self.store),
+            "SCRATCH_DIR": str(self.scratch),
+            "AVATAR_DIRS": str(self.avatars),
+            "DEFAULT_AVATAR": str(self.default_avatar),
+        }
+
+    def stored(self, prefix: str = "") -> set[str]:
+        """Every file below ``prefix`` of the store, by its path there."""
+        files = (path.relative_to(self.store).as_posix() for path in self.store.rglob("*") if path.is_file())
+        return {name for name in files if name.startswith(prefix)}
+
+
+class Worker:
+    """One worker of the endpoint. A context: entering waits until it asks for jobs, leaving kills its group."""
+
+    def __init__(
+        self, queue: QueueStandIn, ground: Ground, pod: str, settings: Mapping[str, str] | None = None
+    ) -> None:
+        self.pod = pod
+        self._queue = queue
+        self._ground = ground
+        self._settings = settings or {}
+        self._log = ground.folder / f"{pod}.log"
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.start()
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self._process.poll() is None:
+            if self._queue.wait_for_worker(self.pod, 0.5):
+                return self
+        self.kill()
+        raise AssertionError(f"the worker took no jobs:\n{self.log()}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start the process without waiting for anything."""
+        environment = {
+            **self._ground.environment(),
+            **self._queue.worker_environment(self.pod),
+            **self._settings,
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, str(HANDLER)],
+                cwd=self._ground.folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def exit_code(self, seconds: float = START_SECONDS) -> int:
+        """Wait until the process has ended by itself."""
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """End the whole group: the SDK's heartbeat is a process of its own and would outlive the worker."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def log(self) -> str:
+        """All that the worker has printed."""
+        return self._log.read_text(errors="replace")
