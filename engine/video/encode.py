@@ -42,9 +42,9 @@ class EncoderSettings:
     """How hard libx264 tries.
 
     crf: 0 (lossless) to 51; 20 is hard to tell from the source.
-    preset: superfast makes files more than twice as large as veryfast and is a tenth faster; faster takes
-    twice the time of veryfast and its files are no smaller.
-    threads: frames encoded at once; the file's bytes do not depend on it.
+    preset: superfast makes files about twice as large as veryfast and is a tenth faster; faster takes
+    twice the time of veryfast and its files are no smaller (``python -m bench.compose_encode`` has figures).
+    threads: frames encoded at once; the pictures do not depend on it.
     """
 
     crf: int = 20
@@ -110,7 +110,7 @@ class Mp4Writer(MediaWriter):
         codec = stream.codec_context
         codec.time_base = Fraction(1, FRAME_RATE)
         codec.thread_count = settings.threads
-        # Threads by slices would make the file larger and different for every number of them.
+        # Threads by slices would make the file larger, and the pictures different for every number of them.
         codec.thread_type = "FRAME"
         codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
         codec.color_range = _LIMITED_RANGE
