@@ -52,8 +52,8 @@ def make_handler(engine: Engine, threads: JobThreads, progress_of: ProgressOf) -
             return await threads.run(lambda: checked(engine.run(job, report, cancel)), cancel)
 
     async def handler(request: dict[str, Any]) -> dict[str, Any]:
-        job = Job(id=request["id"], input=request["input"], s3_config=request.get("s3Config"))
-        with logs.job_log_context(job.id, secrets_of(job)):
+        job = Job(id=request["id"], input=request["input"])
+        with logs.job_log_context(job.id, secrets_of(request)):
             began = time.monotonic()
             try:
                 result = await run(job)
@@ -70,9 +70,11 @@ def make_handler(engine: Engine, threads: JobThreads, progress_of: ProgressOf) -
     return handler
 
 
-def secrets_of(job: Job) -> list[str]:
-    """What of a job no log may show: the caller's own bucket's credentials."""
-    config = job.s3_config if isinstance(job.s3_config, dict) else {}
+def secrets_of(request: Mapping[str, Any]) -> list[str]:
+    """What of a job no log may show: the credentials of the caller's own bucket."""
+    config = request.get("s3Config")
+    if not isinstance(config, dict):
+        return []
     return [str(config[key]) for key in ("accessId", "accessSecret") if key in config]
 
 

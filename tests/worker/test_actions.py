@@ -30,7 +30,11 @@ def session(endpoint: Endpoint, worker: Worker) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def generated(endpoint: Endpoint, session: dict[str, Any]) -> dict[str, Any]:
     return endpoint.output(
-        {"session_id": session["session_id"], "text": "Hello, good morning.", "metadata": {"order": [1, "ä"]}}
+        {
+            "session_id": session["session_id"],
+            "text": "Hello, good morning.",
+            "metadata": {"order": [1, "ä", None], "none": None},
+        }
     )
 
 
@@ -65,7 +69,7 @@ def test_generate_answers_all_that_is_promised(generated: dict[str, Any]) -> Non
     assert generated["tts_characters"] == len("Hello, good morning.")
     assert generated["gpu_seconds"] == 0
     assert generated["timings"]["total"] > 0
-    assert generated["metadata"] == {"order": [1, "ä"]}
+    assert generated["metadata"] == {"order": [1, "ä", None], "none": None}
 
 
 def test_what_generate_made_can_be_played(generated: dict[str, Any]) -> None:

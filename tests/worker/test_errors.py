@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +68,10 @@ def avatars(ground: Ground) -> Path:
 
 
 @pytest.fixture(scope="module")
-def failed_session(endpoint: Endpoint, avatars: Path, worker: Worker) -> Iterator[str]:
+def failed_session(endpoint: Endpoint, avatars: Path, worker: Worker) -> str:
     creation = {"action": "create_session", "session_id": "faceless", "avatar_video_path": str(avatars / "grey.mp4")}
     assert endpoint.error(creation)["code"] == "no_face"
-    yield "faceless"
+    return "faceless"
 
 
 def test_a_failed_session_says_so_without_failing_the_job(endpoint: Endpoint, failed_session: str) -> None:

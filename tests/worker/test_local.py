@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import av
+import httpx
 import pytest
 
 from engine.schemas import Generate, parse_input
@@ -63,6 +65,30 @@ def test_without_a_job_nothing_is_printed_as_a_result(tmp_path: Path, tiny_avata
     run = run_locally(Ground(tmp_path, tiny_avatar).make())
     assert (run.returncode, run.stdout) == (1, "")
     assert "test_input.json" in run.stderr
+
+
+def test_the_sdk_s_own_server_answers(ground: Ground) -> None:
+    port = unused_port()
+    program = [sys.executable, str(HANDLER), "--rp_serve_api", "--rp_api_port", str(port)]
+    with subprocess.Popen(program, cwd=ground.folder, env=ground.environment(), stderr=subprocess.DEVNULL) as server:
+        try:
+            answer = answer_of(f"http://localhost:{port}/runsync", {"input": {"action": "status"}})
+        finally:
+            server.terminate()
+    assert answer["output"]["status"] == "healthy"
+
+
+def unused_port() -> int:
+    with socket.create_server(("localhost", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def answer_of(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What the server answers once it is up."""
+    retrying = httpx.HTTPTransport(retries=9)
+    with httpx.Client(transport=retrying, timeout=SECONDS) as client:
+        answer: dict[str, Any] = client.post(url, json=body).raise_for_status().json()
+    return answer
 
 
 def test_the_repository_s_own_job_is_a_generate_with_the_default_avatar() -> None:
