@@ -1,0 +1,169 @@
+"""Prepares an avatar for the preview: finds the face, measures the mouth, lays the boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cancel import CancelToken
+from engine.errors import NoFace
+from engine.lipsync.face_finder import FaceFinder, Sighting
+from engine.lipsync.face_path import FacePath, face_path, seconds_of, without_lag
+from engine.lipsync.mouth_path import MouthFollower, MouthFrame, mouth_rows
+from engine.lipsync.mouth_warp import Mouth
+from engine.lipsync.preview import MOUTH, PREVIEW, TONE
+from engine.lipsync.preview_box import MaskKey, mask_key, mask_of, mouth_box
+from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.tone import measure_tone
+from engine.video.i420 import I420, Bytes
+
+REVISION = "1"
+LEAST_SHARE = 0.5
+THUMBNAIL = (32, 32)
+CUT_LEVELS = 4.0
+CUT_TIMES = 4.0
+"""A cut changes the thumbnail by this many grey levels more than this many times what is usual around it."""
+SMALL_FACE = 64
+"""In pixels of the frame: below this the mouth is a handful of pixels."""
+
+
+class PreviewPreparer:
+    """Finds one frontal face with scikit-image's cascade; needs no weights."""
+
+    @property
+    def name(self) -> str:
+        return PREVIEW
+
+    @property
+    def revision(self) -> str:
+        return REVISION
+
+    def prepare(self, frames: FrameSource, progress: Progress, cancel: CancelToken) -> FaceTrack:
+        """Two passes over the frames: the face in each, then the mouth along the smoothed path.
+
+        Raises NoFace, with the seconds that show no face, when fewer than half of the frames show one.
+        """
+        looked = _look(_watched(frames, cancel, lambda share: progress(0.7 * share)))
+        path = face_path([sighting.face for sighting in looked.sightings], looked.cuts)
+        _demand_face(path)
+        rows = _measure(_watched(frames, cancel, lambda share: progress(0.7 + 0.3 * share)), path)
+        return _track(rows, path, looked.sightings, frames.size)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """The first pass: a sighting a frame, and whether each frame starts another shot."""
+
+    sightings: tuple[Sighting, ...]
+    cuts: tuple[bool, ...]
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """The second pass: ``mouths`` (N, 6) and ``tones`` (N, 4) float32, rows of zeros where a frame has no face."""
+
+    mouths: NDArray[np.float32]
+    tones: NDArray[np.float32]
+
+
+def _watched(frames: FrameSource, cancel: CancelToken, progress: Callable[[float], None]) -> Iterator[I420]:
+    for index, frame in enumerate(frames):
+        cancel.check()
+        yield frame
+        progress((index + 1) / frames.count)
+
+
+def _look(frames: Iterator[I420]) -> _Looked:
+    finder = FaceFinder()
+    sightings: list[Sighting] = []
+    changes: list[float] = []
+    before: NDArray[np.float32] | None = None
+    for frame in frames:
+        thumbnail = _thumbnail(frame.y)
+        changes.append(0.0 if before is None else float(np.abs(thumbnail - before).mean()))
+        if changes[-1] > CUT_LEVELS + CUT_TIMES * float(np.median(changes[-6:])):
+            finder.lose()
+        sightings.append(finder.look(frame.y))
+        before = thumbnail
+    return _Looked(tuple(sightings), tuple(_cuts(np.array(changes))))
+
+
+def _thumbnail(lightness: Bytes) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(lightness, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _cuts(changes: NDArray[np.float64]) -> Iterator[bool]:
+    for index, change in enumerate(changes):
+        around = changes[max(1, index - 5) : index + 6]
+        yield bool(index and change > CUT_LEVELS + CUT_TIMES * float(np.median(around)))
+
+
+def _demand_face(path: FacePath) -> None:
+    if path.share >= LEAST_SHARE:
+        return
+    faceless = path.faceless()
+    if len(path.boxes) <= 1:
+        raise NoFace(
+            "The picture shows no face from the front. Use one that shows a single face looking at the camera."
+        )
+    raise NoFace(
+        f"Only {round(100 * path.share)} % of the video shows a face from the front; there is none at "
+        f"{seconds_of(faceless)}. Use a video in which one person looks at the camera."
+    )
+
+
+def _measure(frames: Iterator[I420], path: FacePath) -> _Measured:
+    mouths = np.zeros((len(path.boxes), 6), np.float32)
+    tones = np.zeros((len(path.boxes), 4), np.float32)
+    numbered = enumerate(frames)
+    for take in path.takes:
+        follower = MouthFollower()
+        seen: list[MouthFrame] = []
+        for index, frame in numbered:
+            face = path.boxes[index]
+            if face is None:
+                continue
+            seen.append(follower.look(frame.y, face))
+            tones[index] = measure_tone(frame, seen[-1].mouth)
+            if index == take.stop - 1:
+                break
+        mouths[take.start : take.stop] = mouth_rows(seen)
+        tones[take.start : take.stop] = without_lag(tones[take.start : take.stop].astype(np.float64), 0.1)
+    # The last frames may show no face: they are walked through for the progress that hangs on them.
+    for _ in numbered:
+        pass
+    return _Measured(mouths, tones)
+
+
+def _track(rows: _Measured, path: FacePath, sightings: Sequence[Sighting], size: tuple[int, int]) -> FaceTrack:
+    boxes = np.zeros((len(path.boxes), 4), np.int32)
+    mask_index = np.full(len(path.boxes), -1, np.int32)
+    keys: dict[MaskKey, int] = {}
+    for index, face in enumerate(path.boxes):
+        if face is None:
+            continue
+        box = mouth_box(Mouth(*(float(value) for value in rows.mouths[index])), *size)
+        if min(box.width, box.height) < 2:
+            continue
+        boxes[index] = box.left, box.top, box.right, box.bottom
+        mask_index[index] = keys.setdefault(mask_key(box, *size), len(keys))
+    masks = tuple(mask_of(key) for key in keys)
+    return FaceTrack(boxes, mask_index, masks, {MOUTH: rows.mouths, TONE: rows.tones}, _face(path, sightings))
+
+
+def _face(path: FacePath, sightings: Sequence[Sighting]) -> Face:
+    side = round(float(np.median([box.side for box in path.boxes if box])))
+    return Face(side, side, path.share, tuple(_warnings(path, sightings, side)))
+
+
+def _warnings(path: FacePath, sightings: Sequence[Sighting], side: int) -> Iterator[str]:
+    if any(sighting.faces > 1 for sighting in sightings):
+        yield "More than one face was found: the largest speaks."
+    if side < SMALL_FACE:
+        yield f"The face is only {side} pixels wide: a closer view looks better."
+    if path.share < 1:
+        yield f"No face at {seconds_of(path.faceless())}: these frames are shown as they are."

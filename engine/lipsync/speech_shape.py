@@ -1,0 +1,154 @@
+"""Hears how far a mouth opens and how wide it is held, from the sound's level and spectrum.
+
+The opening follows the loudness of the voice's band over the level of the recording, and how much of the
+energy lies where open vowels have their first formant. The width follows where the second formant
+lies: high in "ee", low in "oo". Formant regions: Peterson and Barney, 1952.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.lipsync.renderer import Array
+from engine.timebase import HEARD_PER_FRAME, HEARD_RATE, frames_of_heard
+
+WINDOW = 1024
+BEFORE = (WINDOW - HEARD_PER_FRAME) // 2
+"""The window stands about the frame's middle: it begins so many samples before the frame and ends as many after."""
+
+SILENT_DB = -62.0
+"""Level of the voice's band below which nothing is heard, in dB of full scale."""
+USUAL_DB = -30.0
+"""The level that loud speech is expected at before anything was heard."""
+RANGE_DB = 26.0
+"""The mouth is closed at so many dB below the loud parts."""
+FORGET_DB = 0.16
+"""The loud level sinks by so much a spoken frame (4 dB a second), so that quiet recordings move the mouth too."""
+NOISE_START_DB, NOISE_RISE_DB, NOISE_MARGIN_DB, NOISE_HEADROOM_DB = -66.0, 0.12, 7.0, 20.0
+"""The noise floor: where it begins, its rise a frame, what must stand out of it, how far below speech it stays."""
+
+Spectrum = NDArray[np.float64]
+_FREQUENCIES = np.fft.rfftfreq(WINDOW, 1 / HEARD_RATE)
+_HANN = np.hanning(WINDOW + 1)[:-1]
+
+
+def _band(low: float, high: float) -> slice:
+    return slice(int(np.searchsorted(_FREQUENCIES, low)), int(np.searchsorted(_FREQUENCIES, high)))
+
+
+_VOICE, _FIRST, _OPEN, _SECOND = _band(120, 4000), _band(150, 1150), _band(480, 1150), _band(700, 3200)
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """One frame's sound. level: dB of full scale in the voice's band. openness, width: 0..1 and -1..1 by spectrum."""
+
+    level: float
+    openness: float
+    width: float
+
+
+def sounding(window: NDArray[np.float64]) -> Sounding:
+    """Analyse WINDOW samples at 16 kHz."""
+    power = np.abs(np.fft.rfft(window * _HANN)) ** 2
+    # Parseval, with the Hann window's mean square of 3/8 and both halves of the spectrum.
+    loudness = float(power[_VOICE].sum()) * 2 / (WINDOW * WINDOW * 0.375)
+    if loudness < 10 ** (SILENT_DB / 10):
+        return Sounding(SILENT_DB, 0.0, 0.0)
+    return Sounding(10 * float(np.log10(loudness)), _openness(power), _width(power))
+
+
+def _openness(power: Spectrum) -> float:
+    share = float(power[_OPEN].sum()) / (float(power[_FIRST].sum()) + 1e-12)
+    return min(1.0, max(0.0, (share - 0.04) / 0.56))
+
+
+def _width(power: Spectrum) -> float:
+    """Where the middle of the second formant's region lies, in octaves from a neutral vowel's."""
+    lifted = power[_SECOND] * _FREQUENCIES[_SECOND]
+    middle = float((lifted * np.log2(_FREQUENCIES[_SECOND])).sum() / (lifted.sum() + 1e-12))
+    return min(1.0, max(-1.0, (middle - log2(1450.0)) / 0.55))
+
+
+class _Level:
+    """Follows the recording's loud and quiet levels."""
+
+    def __init__(self) -> None:
+        self._loud = USUAL_DB
+        self._noise = NOISE_START_DB
+
+    def share(self, level: float) -> float:
+        """How loud a frame is between closed (0) and the recording's loud parts (1)."""
+        if level <= SILENT_DB:
+            self._noise = min(self._noise, NOISE_START_DB)
+            return 0.0
+        self._noise = min(level, self._noise + NOISE_RISE_DB, self._loud - NOISE_HEADROOM_DB)
+        closed = max(self._loud - RANGE_DB, self._noise + NOISE_MARGIN_DB, SILENT_DB)
+        if level <= closed:
+            return 0.0
+        self._loud = max(level, self._loud - FORGET_DB)
+        return min(1.0, (level - closed) / (self._loud - closed))
+
+
+class _Follower:
+    """Moves towards what is heard as lips can: quick to open, slower to close, and quite at rest in silence."""
+
+    def __init__(self) -> None:
+        self._opening = 0.0
+        self._width = 0.0
+
+    def step(self, opening: float, width: float) -> tuple[float, float]:
+        self._opening += (0.8 if opening > self._opening else 0.5) * (opening - self._opening)
+        self._width += 0.45 * (width - self._width)
+        if opening == 0 and self._opening < 0.04:
+            self._opening = 0.0
+        if opening == 0 and abs(self._width) < 0.08:
+            self._width = 0.0
+        return self._opening, self._width
+
+
+class PreviewListener:
+    """One job's sound to features: float32 (opening 0..1, width -1..1) a frame of 640 samples.
+
+    A frame is decided as soon as 192 samples (12 ms) after it have come. The features don't depend on how the
+    sound is cut into pushes, and memory doesn't grow with its length.
+    """
+
+    def __init__(self) -> None:
+        self._level = _Level()
+        self._follower = _Follower()
+        self._waiting = np.zeros(BEFORE)
+        self._heard = 0
+        self._decided = 0
+
+    def push(self, heard: NDArray[np.float32]) -> list[Array]:
+        """Take mono 16 kHz samples in [-1, 1]; return the features of the frames that are now decided, in order."""
+        self._heard += len(heard)
+        self._waiting = np.concatenate([self._waiting, heard.astype(np.float64)])
+        return self._decide()
+
+    def finish(self) -> list[Array]:
+        """The features of the remaining frames: ceil(L / 640) in all for L samples."""
+        missing = frames_of_heard(self._heard) - self._decided
+        wanted = (missing - 1) * HEARD_PER_FRAME + WINDOW if missing else 0
+        self._waiting = np.pad(self._waiting, (0, max(0, wanted - len(self._waiting))))
+        return self._decide()
+
+    def _decide(self) -> list[Array]:
+        ready = max(0, (len(self._waiting) - WINDOW) // HEARD_PER_FRAME + 1)
+        starts = range(0, ready * HEARD_PER_FRAME, HEARD_PER_FRAME)
+        features = [self._feature(self._waiting[start : start + WINDOW]) for start in starts]
+        self._waiting = self._waiting[ready * HEARD_PER_FRAME :].copy()
+        self._decided += ready
+        return features
+
+    def _feature(self, window: NDArray[np.float64]) -> Array:
+        sound = sounding(window)
+        share = self._level.share(sound.level)
+        opening = share**0.85 * (0.3 + 0.7 * sound.openness)
+        width = sound.width * min(1.0, 2 * share)
+        return np.array(self._follower.step(opening, width), np.float32)
