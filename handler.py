@@ -24,7 +24,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,20 +36,23 @@ from engine.engine import Engine, Job
 from engine.errors import ConfigurationError, EngineError, InternalError
 from engine.settings import Settings
 from worker import local, logs, sdk
-from worker.progress import ProgressOf, queue_progress, shown_progress
+from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.result import checked, failure
 from worker.threads import JobThreads
 
 logger = logging.getLogger("handler")
 
+Perform = Callable[[Job, Report, CancelToken], dict[str, Any]]
+"""The engine's ``run``: blocks, and raises EngineError or Cancelled."""
 
-def make_handler(engine: Engine, threads: JobThreads, progress_of: ProgressOf) -> sdk.Handler:
+
+def make_handler(perform: Perform, threads: JobThreads, progress_of: ProgressOf) -> sdk.Handler:
     """The function that RunPod calls with each job; it raises nothing but CancelledError."""
 
     async def run(job: Job) -> dict[str, Any]:
         cancel = CancelToken()
         async with progress_of(job.id) as report:
-            return await threads.run(lambda: checked(engine.run(job, report, cancel)), cancel)
+            return await threads.run(lambda: checked(perform(job, report, cancel)), cancel)
 
     async def handler(request: dict[str, Any]) -> dict[str, Any]:
         job = Job(id=request["id"], input=request["input"])
@@ -83,8 +86,9 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False)]
-        raise ConfigurationError("; ".join(faults)) from None
+        faults = error.errors(include_url=False, include_input=False)
+        told = [f"{'.'.join(map(str, fault['loc'])).upper() or 'SETTINGS'}: {fault['msg']}" for fault in faults]
+        raise ConfigurationError("; ".join(told)) from None
 
 
 def open_engine(settings: Settings) -> Engine:
@@ -100,7 +104,7 @@ def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mappi
     """Take jobs as the command line and the environment say; return the exit code when there are no more."""
     threads = JobThreads(settings.max_concurrency)
     mode = sdk.mode_of(runpod, sys.argv[1:], environ)
-    handler = make_handler(engine, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
+    handler = make_handler(engine.run, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
 
     def start(chosen: sdk.Handler) -> None:
         runpod.start({"handler": chosen, "concurrency_modifier": lambda _: settings.max_concurrency})
