@@ -19,6 +19,10 @@ class Settings(BaseSettings):
     scratch_dir: Path | None = Field(
         None, description="Folder for a job's temporary files. Unset: the system's temporary folder."
     )
+    cache_dir: Path = Field(Path("cache"), description="Folder of this host's copies of prepared avatars.")
+    cache_bytes: int = Field(
+        10_000_000_000, ge=0, description="Room for the copies of prepared avatars that are not in use, in bytes."
+    )
     avatar_dirs: Annotated[tuple[Path, ...], NoDecode] = Field(
         (Path("avatars"),), description="Folders, separated by `:`, whose files a caller may name as an avatar."
     )
@@ -32,8 +36,8 @@ class Settings(BaseSettings):
     max_avatar_bytes: int = Field(500_000_000, ge=1, description="Largest avatar file, in bytes.")
     max_avatar_seconds: float = Field(300, gt=0, description="Longest avatar, in seconds.")
     max_avatar_pixels: int = Field(3840 * 2160, ge=1, description="Most pixels in one frame of an avatar.")
-    allowed_private_hosts: Annotated[frozenset[str], NoDecode] = Field(
-        frozenset(),
+    allowed_private_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
         description="Hosts, as `host` or `host:port` and separated by commas, that may be fetched from although they "
         "are private or speak plain http. All others need https and a public address; ports are free.",
     )
@@ -52,4 +56,6 @@ class Settings(BaseSettings):
     @field_validator("allowed_private_hosts", mode="before")
     @classmethod
     def _split_hosts(cls, value: object) -> object:
-        return {part.strip().lower() for part in value.split(",") if part.strip()} if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        return tuple(part.strip().lower() for part in value.split(",") if part.strip())

@@ -1,0 +1,58 @@
+"""What a prepared avatar is called: equal work has an equal key, and other work another one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from engine.cancel import CancelToken
+
+FORMAT_VERSION: Literal[1] = 1
+"""Rises whenever the bundle's files change their meaning, so that older bundles are prepared anew."""
+
+PIECE_BYTES = 1 << 20
+
+
+class PreparationOptions(BaseModel):
+    """What a caller may choose about the preparation. Nothing as yet; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def canonical_hash(value: JsonValue) -> str:
+    """64 hexadecimal digits that are equal for equal JSON values, whatever the order of their keys."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def avatar_key(video_sha256: str, options: PreparationOptions, renderer: str, revision: str) -> str:
+    """64 hexadecimal digits that stand for all that decides what a prepared avatar holds.
+
+    video_sha256: of the avatar's file as it came. renderer, revision: the Preparer's own.
+    """
+    return canonical_hash(
+        {
+            "format": FORMAT_VERSION,
+            "options": options.model_dump(mode="json"),
+            "renderer": renderer,
+            "revision": revision,
+            "video": video_sha256,
+        }
+    )
+
+
+def file_sha256(path: Path, cancel: CancelToken) -> str:
+    """The SHA-256 of a file of any length as 64 hexadecimal digits.
+
+    Raises Cancelled when ``cancel`` says so.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            cancel.check()
+            digest.update(piece)
+    return digest.hexdigest()

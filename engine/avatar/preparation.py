@@ -1,0 +1,102 @@
+"""From a video or picture to the files of a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from engine.avatar.bundle import CONTENT_TYPES, FRAMES, THUMBNAIL, TRACK, FaceFacts, Manifest, Source, measure
+from engine.avatar.flight import StageProgress
+from engine.avatar.track_file import write_track
+from engine.cancel import CancelToken
+from engine.lipsync.renderer import FaceTrack, Preparer
+from engine.media.frames import FrameStream, open_frames
+from engine.media.limits import MediaLimits
+from engine.timebase import FRAME_RATE
+from engine.video.intra import IntraIndex, IntraReader, IntraWriter
+from engine.video.thumbnail import thumbnail
+
+READING = "reading"
+FINDING = "finding the face"
+SAVING = "saving"
+_SPANS = {READING: (0.0, 0.4), FINDING: (0.4, 0.9), SAVING: (0.9, 1.0)}
+
+
+@dataclass(frozen=True)
+class Naming:
+    """What a new bundle is called. created: in UTC."""
+
+    key: str
+    attempt: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Makes bundles with one renderer's preparer, out of files within ``limits``."""
+
+    preparer: Preparer
+    limits: MediaLimits
+
+    def make(
+        self, source: Path, folder: Path, naming: Naming, progress: StageProgress, cancel: CancelToken
+    ) -> Manifest:
+        """Write the bundle's parts into ``folder`` and describe them.
+
+        Raises MediaUnreadable, AvatarTooLarge, AvatarTooLong, NoFace, Cancelled, and OSError when the disk is full.
+        """
+        with open_frames(source, self.limits, cancel) as stream:
+            index = _write_frames(stream, folder / FRAMES, stage_of(READING, progress), cancel)
+            info = stream.info
+        with IntraReader(folder / FRAMES, index) as frames:
+            track = self.preparer.prepare(frames, stage_of(FINDING, progress), cancel)
+            (folder / THUMBNAIL).write_bytes(thumbnail(frames.frame(_first_with_face(track))))
+        write_track(folder / TRACK, track, index)
+        cancel.check()
+        return Manifest(
+            key=naming.key,
+            attempt=naming.attempt,
+            width=index.width,
+            height=index.height,
+            frames=index.count,
+            seconds=index.count / FRAME_RATE,
+            source=Source(
+                codec=info.codec,
+                width=info.source_width,
+                height=info.source_height,
+                rate=None if info.source_rate is None else float(info.source_rate),
+            ),
+            renderer=self.preparer.name,
+            revision=self.preparer.revision,
+            face=FaceFacts.of(track.face),
+            warnings=info.warnings,
+            created=naming.created,
+            parts={name: measure(folder / name) for name in CONTENT_TYPES},
+        )
+
+
+def stage_of(stage: str, progress: StageProgress) -> Callable[[float], None]:
+    """Turns the share of one stage's work into the share of the whole."""
+    begin, end = _SPANS[stage]
+    return lambda share: progress(stage, begin + (end - begin) * min(1.0, max(0.0, share)))
+
+
+def _write_frames(
+    stream: FrameStream, path: Path, progress: Callable[[float], None], cancel: CancelToken
+) -> IntraIndex:
+    expected = stream.info.seconds * FRAME_RATE
+    with IntraWriter(path, stream.info.width, stream.info.height) as writer:
+        for done, picture in enumerate(stream, start=1):
+            cancel.check()
+            writer.write(picture)
+            progress(done / max(expected, done + 1))
+        return writer.close()
+
+
+def _first_with_face(track: FaceTrack) -> int:
+    """The first frame that shows a face; every track has one."""
+    return int(np.argmax(track.mask_index >= 0))
