@@ -1,0 +1,155 @@
+"""A caller's video or picture as normalised frames: the door to everything that comes in as an image.
+
+Frames are upright, with square pixels and even sides, BT.709 of limited range, 25 a second. They are
+decoded in a process of their own, so what a damaged or hostile file does to a decoder it does there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+from engine.cancel import CancelToken
+from engine.errors import AvatarTooLarge, AvatarTooLong, InputError, MediaUnreadable
+from engine.media.child import PICTURES, Child, ChildFailed, ChildRefused, Message, child_decoding
+from engine.media.limits import MediaLimits
+from engine.media.wire import ClipHeader, Ending, Flaw, Kind, Reason, Verdict
+from engine.timebase import FRAME_RATE
+from engine.video.i420 import I420
+
+_SENTENCES = {
+    Reason.NOT_MEDIA: "The avatar is not a video or picture that can be read: send an MP4, MOV, WebM, JPEG, PNG or "
+    "WebP file.",
+    Reason.NO_PICTURE: "The avatar holds sound but no picture: send a video or a picture.",
+    Reason.NOTHING_DECODES: "Not one frame of the avatar can be decoded: the file is damaged, cut short or of an "
+    "unsupported kind.",
+    Reason.TILED: "The avatar is a picture stored in tiles (HEIC), which is not supported: send it as JPEG or PNG.",
+    Reason.COLOURS: "The avatar's colours are stored in a way that is not supported: send it as H.264 or JPEG.",
+    Reason.TOO_SMALL: "The avatar is smaller than 64x64 pixels: send a larger picture.",
+    Reason.MEMORY: "The avatar takes too much memory to decode: send a smaller or simpler file.",
+}
+_FLAWS = {
+    Flaw.ENDS_EARLY: "The avatar's file ends earlier than it says: what could be read is used.",
+    Flaw.DAMAGED: "Parts of the avatar's file are damaged: they were left out.",
+}
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """What a clip is.
+
+    width, height: pixels of the frames that come out. source_width, source_height: pixels as stored.
+    source_rate: the source's mean frames a second, None where it has none. seconds: the source's
+    length, before the last frame as its container says, after it as measured; 0 for a still.
+    warnings: sentences for the caller, complete after the last frame.
+    """
+
+    width: int
+    height: int
+    source_width: int
+    source_height: int
+    source_rate: Fraction | None
+    seconds: float
+    codec: str
+    still: bool
+    warnings: tuple[str, ...] = ()
+
+
+class FrameStream:
+    """The frames of one clip, once through, in order."""
+
+    def __init__(self, child: Child, info: ClipInfo, limits: MediaLimits) -> None:
+        self._child = child
+        self._limits = limits
+        self.info = info
+
+    def __iter__(self) -> Iterator[I420]:
+        """Every frame; where one is shown twice, the same object comes twice.
+
+        Raises MediaUnreadable, AvatarTooLong, AvatarTooLarge, Cancelled.
+        """
+        left = int(self._limits.max_seconds * FRAME_RATE) + 2 * FRAME_RATE
+        with _told_to_the_caller(self._limits):
+            while (message := self._child.next()).kind is Kind.PICTURE:
+                left -= message.repeats
+                if left < 0:
+                    raise ChildFailed("the decoding process sent too many frames")
+                picture = self._picture(message)
+                for _ in range(message.repeats):
+                    yield picture
+            self._close(message)
+
+    def _picture(self, message: Message) -> I420:
+        picture = I420.blank(self.info.width, self.info.height)
+        if message.size != picture.packed.nbytes:
+            raise ChildFailed("the decoding process sent a frame of another size")
+        self._child.read_into(picture.packed.data.cast("B"))
+        return picture
+
+    def _close(self, message: Message) -> None:
+        if message.kind is not Kind.END:
+            raise ChildFailed("the decoding process sent its messages in another order")
+        ending = self._child.body(message, Ending)
+        warnings = tuple(_FLAWS[flaw] for flaw in ending.flaws)
+        self.info = replace(self.info, seconds=ending.seconds, warnings=warnings)
+
+
+@contextmanager
+def open_frames(path: Path, limits: MediaLimits, cancel: CancelToken) -> Iterator[FrameStream]:
+    """The file's frames, for as long as the context lasts.
+
+    Raises MediaUnreadable, AvatarTooLong, AvatarTooLarge, Cancelled, and OSError when the file isn't there.
+    """
+    if path.stat().st_size > limits.max_bytes:
+        raise AvatarTooLarge(
+            f"The avatar has {path.stat().st_size:,} bytes and the limit is {limits.max_bytes:,}: send a smaller file."
+        )
+    with child_decoding(path, PICTURES, limits.task, limits.decode_seconds, cancel) as child:
+        with _told_to_the_caller(limits):
+            info = _info(child.expect(Kind.HEADER, ClipHeader), limits)
+        yield FrameStream(child, info, limits)
+
+
+def _info(header: ClipHeader, limits: MediaLimits) -> ClipInfo:
+    sides = (header.width, header.height)
+    if any(side < 2 or side % 2 for side in sides) or header.width * header.height > limits.max_pixels:
+        raise ChildFailed("the decoding process announced frames of an impossible size")
+    rated = header.rate_numerator > 0 and header.rate_denominator > 0
+    return ClipInfo(
+        width=header.width,
+        height=header.height,
+        source_width=header.source_width,
+        source_height=header.source_height,
+        source_rate=Fraction(header.rate_numerator, header.rate_denominator) if rated else None,
+        seconds=header.seconds,
+        codec=header.codec,
+        still=header.still,
+    )
+
+
+@contextmanager
+def _told_to_the_caller(limits: MediaLimits) -> Iterator[None]:
+    try:
+        yield
+    except ChildRefused as refused:
+        raise _error(refused.verdict, limits) from None
+    except ChildFailed as failed:
+        raise MediaUnreadable(
+            "Decoding the avatar failed or took too long: the file is damaged or too demanding. Send a simpler one."
+        ) from failed
+
+
+def _error(verdict: Verdict, limits: MediaLimits) -> InputError:
+    if verdict.reason is Reason.TOO_LONG:
+        return AvatarTooLong(
+            f"The avatar plays for {verdict.value:.0f} seconds or more and the limit is {limits.max_seconds:g}: "
+            "send a shorter one."
+        )
+    if verdict.reason is Reason.TOO_LARGE:
+        return AvatarTooLarge(
+            f"The avatar's picture has more pixels than the limit of {limits.max_pixels:,}: send a smaller one."
+        )
+    return MediaUnreadable(_SENTENCES.get(verdict.reason, _SENTENCES[Reason.NOT_MEDIA]))
