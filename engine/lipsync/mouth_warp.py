@@ -104,8 +104,8 @@ def _aside(p: Field, q: Field, mouth: Mouth, lips: Lips) -> Field:
     if lips.width == 0:
         return np.zeros_like(p)
     half = mouth.half
-    near = smooth_step(np.abs(p), SIDE_REACH * half, half) * smooth_step(q, -ABOVE_REACH * half, -0.3 * half)
-    near *= smooth_step(q, mouth.chin + 0.4 * half, 0.4 * half)
+    near = smooth_step(np.abs(p), 1.95 * half, 0.95 * half) * smooth_step(q, -0.6 * half, -0.15 * half)
+    near *= smooth_step(q, 1.4 * half, 0.4 * half)
     return np.asarray(p * near * np.float32(1 - 1 / lips.spread))
 
 

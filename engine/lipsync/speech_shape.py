@@ -8,7 +8,7 @@ lies: high in "ee", low in "oo". Formant regions: Peterson and Barney, 1952.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log2
+from math import log2, log10
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.lipsync.renderer import Array
 from engine.timebase import HEARD_PER_FRAME, HEARD_RATE, frames_of_heard
 
-WINDOW = 1024
+WINDOW = 768
 BEFORE = (WINDOW - HEARD_PER_FRAME) // 2
 """The window stands about the frame's middle: it begins so many samples before the frame and ends as many after."""
 
@@ -40,16 +40,27 @@ def _band(low: float, high: float) -> slice:
     return slice(int(np.searchsorted(_FREQUENCIES, low)), int(np.searchsorted(_FREQUENCIES, high)))
 
 
-_VOICE, _FIRST, _OPEN, _SECOND = _band(120, 4000), _band(150, 1150), _band(480, 1150), _band(700, 3200)
+_VOICE, _FIRST, _OPEN = _band(120, 4000), _band(150, 1150), _band(480, 1150)
+_SECOND, _BRIGHT = _band(700, 3200), _band(1800, 4000)
 
 
 @dataclass(frozen=True)
 class Sounding:
-    """One frame's sound. level: dB of full scale in the voice's band. openness, width: 0..1 and -1..1 by spectrum."""
+    """One frame's sound.
+
+    level: dB of full scale in the voice's band. openness: 0 (as in "ee") to 1 (as in "ah").
+    brightness: 0 (hummed through closed lips) to 1 (any vowel). width: -1 (as in "oo") to 1 (as in "ee").
+    """
 
     level: float
     openness: float
+    brightness: float
     width: float
+
+    @property
+    def opening(self) -> float:
+        """How far a mouth opens for this sound when it is loud, 0 to 1."""
+        return 0.1 + 0.17 * self.brightness + 0.63 * self.openness
 
 
 def sounding(window: NDArray[np.float64]) -> Sounding:
@@ -58,8 +69,9 @@ def sounding(window: NDArray[np.float64]) -> Sounding:
     # Parseval, with the Hann window's mean square of 3/8 and both halves of the spectrum.
     loudness = float(power[_VOICE].sum()) * 2 / (WINDOW * WINDOW * 0.375)
     if loudness < 10 ** (SILENT_DB / 10):
-        return Sounding(SILENT_DB, 0.0, 0.0)
-    return Sounding(10 * float(np.log10(loudness)), _openness(power), _width(power))
+        return Sounding(SILENT_DB, 0.0, 0.0, 0.0)
+    openness = _openness(power)
+    return Sounding(10 * float(np.log10(loudness)), openness, _brightness(power), _width(power, openness))
 
 
 def _openness(power: Spectrum) -> float:
@@ -67,11 +79,20 @@ def _openness(power: Spectrum) -> float:
     return min(1.0, max(0.0, (share - 0.04) / 0.56))
 
 
-def _width(power: Spectrum) -> float:
-    """Where the middle of the second formant's region lies, in octaves from a neutral vowel's."""
+def _brightness(power: Spectrum) -> float:
+    share = float(power[_BRIGHT].sum()) / (float(power[_VOICE].sum()) + 1e-12)
+    return min(1.0, max(0.0, (10 * log10(share + 1e-12) + 26) / 8))
+
+
+def _width(power: Spectrum, openness: float) -> float:
+    """Where the middle of the second formant's region lies, in octaves from a neutral vowel's.
+
+    An open vowel's first formant reaches into that region and would pass for rounded lips, so it counts less.
+    """
     lifted = power[_SECOND] * _FREQUENCIES[_SECOND]
     middle = float((lifted * np.log2(_FREQUENCIES[_SECOND])).sum() / (lifted.sum() + 1e-12))
-    return min(1.0, max(-1.0, (middle - log2(1450.0)) / 0.55))
+    width = min(1.0, max(-1.0, (middle - log2(1450.0)) / 0.55))
+    return width * (1 - 0.5 * openness) if width < 0 else width
 
 
 class _Level:
@@ -102,7 +123,7 @@ class _Follower:
         self._width = 0.0
 
     def step(self, opening: float, width: float) -> tuple[float, float]:
-        self._opening += (0.8 if opening > self._opening else 0.5) * (opening - self._opening)
+        self._opening += (0.7 if opening > self._opening else 0.55) * (opening - self._opening)
         self._width += 0.45 * (width - self._width)
         if opening == 0 and self._opening < 0.04:
             self._opening = 0.0
@@ -114,7 +135,7 @@ class _Follower:
 class PreviewListener:
     """One job's sound to features: float32 (opening 0..1, width -1..1) a frame of 640 samples.
 
-    A frame is decided as soon as 192 samples (12 ms) after it have come. The features don't depend on how the
+    A frame is decided as soon as 64 samples (4 ms) after it have come. The features don't depend on how the
     sound is cut into pushes, and memory doesn't grow with its length.
     """
 
@@ -149,6 +170,6 @@ class PreviewListener:
     def _feature(self, window: NDArray[np.float64]) -> Array:
         sound = sounding(window)
         share = self._level.share(sound.level)
-        opening = share**0.85 * (0.3 + 0.7 * sound.openness)
+        opening = share**0.85 * sound.opening
         width = sound.width * min(1.0, 2 * share)
         return np.array(self._follower.step(opening, width), np.float32)
