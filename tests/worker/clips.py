@@ -23,7 +23,7 @@ def talking_head(path: Path, frames: int = RATE) -> Path:
     astronaut: Callable[[], NDArray[np.uint8]] = skimage.data.astronaut
     portrait = astronaut()
     sways = (round(2 * np.sin(2 * np.pi * index / frames)) for index in range(frames))
-    return write_clip(path, (_enlarged(portrait[16:208, 128 + x : 320 + x]) for x in sways))
+    return write_clip(path, SIDE, (_enlarged(portrait[16:208, 128 + x : 320 + x]) for x in sways))
 
 
 def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -32,16 +32,15 @@ def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def grey_clip(path: Path, frames: int = 10) -> Path:
     """A clip that shows nobody."""
-    return write_clip(path, (np.full((64, 64, 3), 120, np.uint8) for _ in range(frames)))
+    return write_clip(path, 64, (np.full((64, 64, 3), 120, np.uint8) for _ in range(frames)))
 
 
-def write_clip(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> Path:
-    """H.264 in MP4 at 25 frames a second of RGB pictures of one even size."""
+def write_clip(path: Path, side: int, pictures: Iterable[NDArray[np.uint8]]) -> Path:
+    """H.264 in MP4 at 25 frames a second of square RGB pictures of one even size."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", RATE, {"preset": "ultrafast", "crf": "16"})
-        stream.pix_fmt = "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
         for picture in pictures:
-            stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode(None))
     return path
