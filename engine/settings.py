@@ -6,20 +6,22 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from engine.speech.settings import SpeechSettings
 
 
-class Settings(BaseSettings):
+class Settings(SpeechSettings):
     """Read once at start. The README's table is made of these descriptions."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     renderer: Literal["auto", "preview"] = Field("auto", description="Which renderer draws the mouth.")
-    store_dir: Path = Field(Path("data"), description="Folder of the local object store.")
+    store_dir: Path = Field(Path("data/store"), description="Folder of the local object store.")
     scratch_dir: Path | None = Field(
         None, description="Folder for a job's temporary files. Unset: the system's temporary folder."
     )
-    cache_dir: Path = Field(Path("cache"), description="Folder of this host's copies of prepared avatars.")
+    cache_dir: Path = Field(Path("data/cache"), description="Folder of this host's copies of prepared avatars.")
     cache_bytes: int = Field(
         10_000_000_000, ge=0, description="Room for the copies of prepared avatars that are not in use, in bytes."
     )

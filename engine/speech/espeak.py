@@ -15,6 +15,7 @@ import numpy as np
 from engine.cancel import CancelToken
 from engine.errors import InvalidText
 from engine.speech.espeak_library import EspeakLibrary, Manner, SpokenSentence, espeak_library
+from engine.speech.fades import faded_in, faded_out
 from engine.speech.pieces import PieceStream
 from engine.speech.sentences import split_sentences
 from engine.speech.text import speakable_text
@@ -47,9 +48,9 @@ def _speaker(name: str, voice: str, pitch: int) -> EspeakSpeaker:
     return EspeakSpeaker(name, Manner(voice, _USUAL_WORDS_PER_MINUTE, pitch))
 
 
-DEFAULT_SPEAKER_ID = "JBFqnCBsd6RMkjVDRZzb"
+GEORGE = "JBFqnCBsd6RMkjVDRZzb"
 SPEAKERS = {
-    "JBFqnCBsd6RMkjVDRZzb": _speaker("George", "en+m3", 42),
+    GEORGE: _speaker("George", "en+m3", 42),
     "21m00Tcm4TlvDq8ikWAM": _speaker("Rachel", "en-us+f3", 45),
     "AZnzlk1XvdvUeBnXmlld": _speaker("Domi", "en-us+f5", 62),
     "EXAVITQu4vr4xnSDxMaL": _speaker("Bella", "en-us+f2", 38),
@@ -60,16 +61,18 @@ SPEAKERS = {
 class EspeakVoice:
     """Speaks sentence by sentence, so memory doesn't grow with the text and several jobs take turns.
 
-    An id that is not in SPEAKERS is spoken by the default speaker; ``Utterance.voice_used`` says who it was.
+    An id that is not in SPEAKERS, the default one included, is spoken by George; ``Utterance.voice_used`` says who
+    it was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, default_voice_id: str = GEORGE) -> None:
         self._library = espeak_library()
+        self._default_voice_id = default_voice_id
 
     def speak(self, request: SpeechRequest, cancel: CancelToken) -> Utterance:
         """Raises InvalidText for a text without anything to speak; the pieces raise Cancelled."""
         text = speakable_text(request.text)
-        speaker = SPEAKERS.get(request.voice_id or DEFAULT_SPEAKER_ID, SPEAKERS[DEFAULT_SPEAKER_ID])
+        speaker = SPEAKERS.get(request.voice_id or self._default_voice_id, SPEAKERS[GEORGE])
         speed = request.settings.speed or 1.0
         manner = replace(speaker.manner, words_per_minute=round(speaker.manner.words_per_minute * speed))
         sentences = split_sentences(text, _LONGEST_SENTENCE)
@@ -104,11 +107,8 @@ def _pause_after(sentence: str) -> float:
 def _faded(samples: Samples, rate: int) -> Samples:
     """The sound led in from zero and out to zero, so that neither end clicks."""
     length = min(round(_FADE_SECONDS * rate), samples.size // 2)
-    ramp = np.linspace(0, 1, length, endpoint=False)
-    faded = samples.astype(np.float64)
-    faded[:length] *= ramp
-    faded[samples.size - length :] *= ramp[::-1]
-    return np.rint(faded).astype(np.int16)
+    end = samples.size - length
+    return np.concatenate([faded_in(samples[:length]), samples[length:end], faded_out(samples[end:])])
 
 
 def _paused(samples: Samples, pause: int) -> Samples:

@@ -12,7 +12,7 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import InvalidText
-from engine.speech.espeak import DEFAULT_SPEAKER_ID, SPEAKERS, EspeakVoice
+from engine.speech.espeak import GEORGE, SPEAKERS, EspeakVoice
 from engine.speech.voice import Samples, SpeechPiece, SpeechRequest, VoiceSettings, Word
 
 FOX = "The quick brown fox jumps over the lazy dog, and then it rests for a while in the sun."
@@ -97,12 +97,17 @@ def test_who_spoke_is_told() -> None:
         return voice.speak(SpeechRequest("Hi", voice_id=voice_id), CancelToken()).voice_used
 
     assert used("21m00Tcm4TlvDq8ikWAM") == "espeak:en-us+f3 (Rachel)"
-    assert used(None) == used("my-own-clone") == SPEAKERS[DEFAULT_SPEAKER_ID].label
+    assert used(None) == used("my-own-clone") == SPEAKERS[GEORGE].label
 
 
 def test_an_unknown_id_is_spoken_by_the_default_speaker(speakers: dict[str, Samples]) -> None:
-    assert same_voice(sound(FOX, "my-own-clone"), speakers[DEFAULT_SPEAKER_ID])
+    assert same_voice(sound(FOX, "my-own-clone"), speakers[GEORGE])
     assert not same_voice(sound(FOX, "my-own-clone"), speakers["21m00Tcm4TlvDq8ikWAM"])
+
+
+def test_the_default_voice_can_be_another() -> None:
+    utterance = EspeakVoice("AZnzlk1XvdvUeBnXmlld").speak(SpeechRequest("Hi"), CancelToken())
+    assert utterance.voice_used == "espeak:en-us+f5 (Domi)"
 
 
 def test_characters_are_those_spoken() -> None:
