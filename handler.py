@@ -130,10 +130,7 @@ def main() -> int:
     except EngineError as error:
         sys.stderr.write(f"The worker can't start: {error.message}\n")
         return 1
-    try:
-        return serve(runpod, settings, engine, os.environ)
-    finally:
-        engine.close()
+    return serve(runpod, settings, engine, os.environ)
 
 
 if __name__ == "__main__":

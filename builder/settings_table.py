@@ -6,18 +6,13 @@ from pathlib import Path
 
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pydantic_settings import BaseSettings
 
 from engine.settings import Settings
-from engine.speech.settings import SpeechSettings
-from engine.store.bucket_settings import BucketSettings
-
-GROUPS: tuple[type[BaseSettings], ...] = (Settings, BucketSettings, SpeechSettings)
 
 
 def settings_table() -> str:
     """Every variable with its default and meaning, as Markdown."""
-    rows = [row(name, field) for group in GROUPS for name, field in group.model_fields.items()]
+    rows = [row(name, field) for name, field in Settings.model_fields.items()]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
 

@@ -18,21 +18,25 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.avatar.cache import BundleCache
 from engine.avatar.library import AvatarLibrary
+from engine.avatar.preparation import Preparation
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
 from engine.errors import InternalError
-from engine.fetching.download import GuardedFetcher
+from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.fitness import check_rendering, check_scratch, check_store
 from engine.generation import Generation
 from engine.lipsync.choose import Renderer, choose_renderer
+from engine.media.limits import MediaLimits, SoundLimits
 from engine.records import Records
 from engine.schemas import ActionInput, CreateSession, DeleteSession, Generate, HealthReply, Status, parse_input
 from engine.sessions import Report, Sessions, session_of_job
 from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
+from engine.speech.voice import Voice
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from engine.video.encode import EncoderSettings
@@ -67,7 +71,6 @@ class Engine:
     store: ObjectStore
     records: Records
     renderer: Renderer
-    fetcher: GuardedFetcher
     sessions: Sessions
     generation: Generation
 
@@ -77,13 +80,13 @@ class Engine:
         store = LocalStore(settings.store_dir)
         records = Records(store, _now)
         renderer = choose_renderer(settings)
-        fetcher = GuardedFetcher(FetchPolicy.of(settings))
-        library = AvatarLibrary.of(settings, store, renderer)
-        sources = AvatarSources.of(settings, store, fetcher)
+        fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
+        library = _library(settings, store, renderer)
+        sources = _sources(settings, store, fetcher)
         sessions = Sessions(store, records, library, sources, renderer.name, _now)
-        sounds = Sounds.of(settings, choose_voice(settings), fetcher)
+        sounds = _sounds(settings, choose_voice(settings), fetcher)
         generation = Generation(store, records, sessions, library, sounds, renderer, EncoderSettings(), _now)
-        return cls(settings, store, records, renderer, fetcher, sessions, generation)
+        return cls(settings, store, records, renderer, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
         """Do the job and return its output, ready for JSON.
@@ -142,10 +145,6 @@ class Engine:
             "rendering": self.warm,
         }
 
-    def close(self) -> None:
-        """Let go of connections."""
-        self.fetcher.close()
-
     def _scratch_root(self) -> Path:
         return self.settings.scratch_dir or Path(tempfile.gettempdir())
 
@@ -160,6 +159,22 @@ class Engine:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _library(settings: Settings, store: ObjectStore, renderer: Renderer) -> AvatarLibrary:
+    cache = BundleCache(settings.cache_dir / "avatars", settings.cache_bytes)
+    preparation = Preparation(renderer.preparer, MediaLimits.of(settings))
+    return AvatarLibrary(store, cache, preparation, settings.cache_dir / "work")
+
+
+def _sources(settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:
+    limits = FetchLimits(settings.max_avatar_bytes, settings.fetch_seconds)
+    return AvatarSources(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs)
+
+
+def _sounds(settings: Settings, voice: Voice, fetcher: GuardedFetcher) -> Sounds:
+    limits = FetchLimits(settings.max_audio_bytes, settings.fetch_seconds)
+    return Sounds(voice, fetcher, SoundLimits.of(settings), limits, settings.max_text_characters)
 
 
 def _reporting(progress: ProgressSink, fields: dict[str, str]) -> Report:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.key import canonical_hash
-from engine.avatar.library import AvatarLibrary, PreparedAvatar
+from engine.avatar.library import AvatarLibrary
 from engine.cancel import Cancelled, CancelToken
 from engine.captions import webvtt
 from engine.errors import EngineError, InternalError, SessionFailed, SessionNotFound
@@ -164,7 +165,7 @@ class Generation:
         if request.session_id is None:
             create = CreateSession(action="create_session", avatar_video_path=request.avatar_video_path)
             self.sessions.create(create, session_id, job_id, scratch, report, cancel)
-        avatar = self.library.fetch(self.sessions.avatar_key(session_id))
+        avatar = self.library.fetch(self.sessions.avatar_key(session_id), cancel)
         if avatar is None:
             raise SessionFailed("The session's prepared avatar is gone or damaged. Create the session again.")
         return avatar
@@ -178,18 +179,18 @@ class Generation:
         report: Report,
         cancel: CancelToken,
     ) -> MadeVideo:
-        frames = avatar.open_frames()
-        video = VideoRequest(
-            pieces=sound.pieces,
-            frames=frames,
-            track=avatar.track,
-            order=FrameOrder.beginning(request.sync_mode, frames.count, request.start_seconds),
-            folder=scratch,
-            comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
-            encoder=self.encoder,
-        )
-        pipeline = Pipeline(video, self.renderer.lipsync, cancel)
-        return pipeline.run(lambda done: report("drawing", done / max(sound.likely_frames, done + 1)))
+        with avatar.open_frames() as frames:
+            video = VideoRequest(
+                pieces=sound.pieces,
+                frames=frames,
+                track=avatar.track,
+                order=FrameOrder.beginning(request.sync_mode, frames.count, request.start_seconds),
+                folder=scratch,
+                comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
+                encoder=self.encoder,
+            )
+            pipeline = Pipeline(video, self.renderer.lipsync, cancel)
+            return pipeline.run(lambda done: report("drawing", done / max(sound.likely_frames, done + 1)))
 
     def _save(self, made: MadeVideo, outputs: Outputs) -> None:
         with made.audio.open("rb") as audio:

@@ -17,6 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from engine.errors import InternalError, InvalidInput, Overloaded
+from engine.schemas import AvatarInfo
 from engine.store.protocol import ObjectStore, StoredObject
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -57,6 +58,7 @@ class SessionRecord(Record):
     owner: str | None = None
     job_id: str | None = None
     expires_at: AwareDatetime | None = None
+    avatar: AvatarInfo | None = None
 
 
 class JobRecord(Record):

@@ -12,7 +12,8 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.avatar.key import PreparationOptions, canonical_hash
-from engine.avatar.library import AvatarLibrary, PreparedAvatar
+from engine.avatar.bundle import PreparedAvatar
+from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import (
@@ -68,7 +69,10 @@ class Sessions:
             return self.reply(record)
         with self._ending(session_id):
             file = source.file(scratch, cancel)
-            avatar = self.library.prepare(file, PreparationOptions(), self._recording(session_id, report), cancel)
+            told = self._recording(session_id, report)
+            avatar = self.library.prepare(file, PreparationOptions(), told, cancel)
+            while not self.library.add_ref(avatar.key, session_id):
+                avatar = self.library.prepare(file, PreparationOptions(), told, cancel)
             return self.reply(self._finish(session_id, avatar))
 
     def get(self, session_id: str) -> SessionRecord:
@@ -109,7 +113,7 @@ class Sessions:
             avatar_prepared=record.status == "ready",
             renderer=self.renderer,
             progress=round(record.progress, 3),
-            error=record.error_code,
+            error_code=record.error_code,
             avatar=record.avatar,
         )
 
@@ -136,7 +140,6 @@ class Sessions:
         return self._update(session_id, lambda old: new.model_copy(update={"created": old.created}))
 
     def _finish(self, session_id: str, avatar: PreparedAvatar) -> SessionRecord:
-        self.library.add_ref(avatar.key, session_id)
         changes = {
             "status": "ready",
             "message": READY,
