@@ -15,9 +15,14 @@ def is_segment(name: str) -> bool:
     return _CHARACTERS.fullmatch(name) is not None and name not in (".", "..") and len(name) <= MAX_SEGMENT_BYTES
 
 
+def is_key(key: str) -> bool:
+    """Whether ``key`` is a relative path of `[A-Za-z0-9._-]` segments."""
+    return len(key) <= MAX_KEY_BYTES and all(is_segment(segment) for segment in key.split("/"))
+
+
 def check_key(key: str) -> str:
-    """``key`` itself; ValueError when it is no relative path of `[A-Za-z0-9._-]` segments."""
-    if len(key) > MAX_KEY_BYTES or not all(is_segment(segment) for segment in key.split("/")):
+    """``key`` itself; ValueError when it is none."""
+    if not is_key(key):
         raise ValueError(f"{key[:MAX_KEY_BYTES]!r} is not a key of the object store.")
     return key
 

@@ -1,0 +1,96 @@
+"""The one door to boto3: requests about a bucket's objects, each tried until its deadline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from engine.store.bucket_settings import BucketSettings
+from engine.store.patience import Deadline, Patience, persist
+from engine.store.s3_errors import s3_errors
+
+_CONNECTIONS = 32
+
+
+class Bucket:
+    """A bucket, or the part of it whose keys begin with a prefix; ``key`` never holds that prefix here.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, settings: BucketSettings, patience: Patience) -> None:
+        self.settings = settings
+        self.patience = patience
+        with s3_errors():
+            self._client = _client(settings, patience)
+
+    def deadline(self) -> Deadline:
+        """The end of an operation that begins now."""
+        return Deadline(self.patience.operation)
+
+    def transfer_deadline(self) -> Deadline:
+        """The end of a large transfer that begins now."""
+        return Deadline(self.patience.transfer)
+
+    def once(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
+        """The answer to one request about an object. Raises the classes of s3_errors and engine.errors."""
+        with s3_errors():
+            answer: dict[str, Any] = getattr(self._client, operation)(
+                Bucket=self.settings.name, Key=self.settings.prefix + key, **parameters
+            )
+        return answer
+
+    def request(self, operation: str, key: str, deadline: Deadline | None = None, **parameters: Any) -> dict[str, Any]:
+        """As ``once``, tried until the deadline: the request can be made twice without harm."""
+        until = (deadline or self.deadline()).within(self.patience.operation)
+        return persist(lambda: self.once(operation, key, **parameters), self.patience, until)
+
+    def page(self, prefix: str, token: str | None) -> dict[str, Any]:
+        """One page of the objects whose keys begin with ``prefix``, after the page that gave ``token``."""
+        parameters = {"ContinuationToken": token} if token else {}
+
+        def ask() -> dict[str, Any]:
+            with s3_errors():
+                answer: dict[str, Any] = self._client.list_objects_v2(
+                    Bucket=self.settings.name, Prefix=self.settings.prefix + prefix, **parameters
+                )
+            return answer
+
+        return persist(ask, self.patience, self.deadline())
+
+    def presign(self, operation: str, key: str, **parameters: Any) -> str:
+        """An address that makes this one request without a secret, for as long as the settings say."""
+        parameters |= {"Bucket": self.settings.name, "Key": self.settings.prefix + key}
+        with s3_errors():
+            return str(
+                self._client.generate_presigned_url(
+                    operation, Params=parameters, ExpiresIn=self.settings.presign_ttl_seconds
+                )
+            )
+
+
+def _client(settings: BucketSettings, patience: Patience) -> Any:
+    address = settings.address
+    config = Config(
+        signature_version="s3v4",
+        s3={"addressing_style": address.style},
+        # R2 and older servers refuse the checksum headers that boto3 otherwise adds to every write.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        # Attempts are counted here alone: a conditional write that is repeated unseen would seem to have lost.
+        retries={"total_max_attempts": 1},
+        connect_timeout=patience.connect,
+        read_timeout=patience.read,
+        max_pool_connections=_CONNECTIONS,
+        tcp_keepalive=True,
+    )
+    return boto3.session.Session().client(
+        "s3",
+        endpoint_url=address.endpoint_url,
+        aws_access_key_id=settings.access_key_id,
+        aws_secret_access_key=settings.secret_access_key.get_secret_value(),
+        region_name=settings.signing_region,
+        config=config,
+    )

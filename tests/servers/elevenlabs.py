@@ -1,0 +1,377 @@
+"""A server on loopback that speaks ElevenLabs' ``stream/with-timestamps``, well or badly as a test says.
+
+In a test::
+
+    with ElevenLabsServer() as server:
+        server.script(Behaviour.SERVER_ERROR)    # the first request; the rest are good
+        ...                                      # ELEVENLABS_BASE_URL=server.base_url
+        server.requests                          # what was asked
+
+As a process: ``python -m tests.servers.elevenlabs`` prints its address and serves until its standard input ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import select
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+
+CHARACTER_SECONDS = 0.06
+CHARACTERS_A_LINE = 24
+_PATH = re.compile(r"/v1/text-to-speech/([^/]+)/stream/with-timestamps")
+
+
+class Behaviour(StrEnum):
+    """How one request is answered."""
+
+    GOOD = "good"
+    ONE_BYTE_WRITES = "one_byte_writes"
+    ODD_LINES = "odd_lines"
+    SLOW = "slow"
+    STALL = "stall"
+    HANG = "hang"
+    CUT_AT_ONCE = "cut_at_once"
+    CUT_MID_STREAM = "cut_mid_stream"
+    TRUNCATED_BASE64 = "truncated_base64"
+    MALFORMED_LINE = "malformed_line"
+    LATE_MALFORMED_LINE = "late_malformed_line"
+    UNEQUAL_ALIGNMENT = "unequal_alignment"
+    ODD_PCM = "odd_pcm"
+    NO_SOUND = "no_sound"
+    HTML_200 = "html_200"
+    INVALID_KEY = "invalid_key"
+    UNUSUAL_ACTIVITY = "unusual_activity"
+    OLD_QUOTA = "old_quota"
+    NO_CREDITS = "no_credits"
+    PAID_VOICE = "paid_voice"
+    PAID_FORMAT = "paid_format"
+    FORBIDDEN_FORMAT = "forbidden_format"
+    VOICE_NOT_FOUND = "voice_not_found"
+    OLD_VOICE_NOT_FOUND = "old_voice_not_found"
+    UNKNOWN_PATH = "unknown_path"
+    TEXT_TOO_LONG = "text_too_long"
+    UNSUPPORTED_MODEL = "unsupported_model"
+    ECHOED_KEY = "echoed_key"
+    VALIDATION = "validation"
+    TOO_MANY_CONCURRENT = "too_many_concurrent"
+    SYSTEM_BUSY = "system_busy"
+    RATE_LIMIT = "rate_limit"
+    PLAIN_429 = "plain_429"
+    SERVER_ERROR = "server_error"
+    HTML_502 = "html_502"
+    HTML_403 = "html_403"
+    REDIRECT = "redirect"
+
+
+def _today(kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
+    detail = {"type": kind, "code": code, "message": message, "status": code, "request_id": "r-1"}
+    return {"detail": detail | ({"param": param} if param else {})}
+
+
+def _older(status: str, message: str) -> dict[str, Any]:
+    return {"detail": {"status": status, "message": message}}
+
+
+_HTML = "<html><body><h1>Something stands between</h1></body></html>"
+_REFUSALS: dict[Behaviour, tuple[int, dict[str, Any] | str]] = {
+    Behaviour.INVALID_KEY: (401, _today("authentication_error", "invalid_api_key", "Invalid API key")),
+    Behaviour.UNUSUAL_ACTIVITY: (401, _older("detected_unusual_activity", "Unusual activity detected.")),
+    Behaviour.OLD_QUOTA: (401, _older("quota_exceeded", "You have 3 credits remaining, 90 are required.")),
+    Behaviour.NO_CREDITS: (402, _today("payment_required", "insufficient_credits", "Not enough credits")),
+    Behaviour.PAID_VOICE: (402, _today("payment_required", "paid_plan_required", "This voice needs a paid plan.")),
+    Behaviour.PAID_FORMAT: (402, _today("payment_required", "paid_plan_required", "This format needs a paid plan.")),
+    Behaviour.FORBIDDEN_FORMAT: (403, _older("only_for_creator+", "This output format is for Creator and above.")),
+    Behaviour.VOICE_NOT_FOUND: (404, _today("not_found", "voice_not_found", "No such voice", "voice_id")),
+    Behaviour.OLD_VOICE_NOT_FOUND: (400, _older("voice_not_found", "A voice with that id was not found.")),
+    Behaviour.UNKNOWN_PATH: (404, {"detail": "Not Found"}),
+    Behaviour.TEXT_TOO_LONG: (400, _older("max_character_limit_exceeded", "The text is too long.")),
+    Behaviour.UNSUPPORTED_MODEL: (400, _today("validation_error", "unsupported_model", "No model of that name")),
+    Behaviour.VALIDATION: (
+        422,
+        {"detail": [{"loc": ["body", "voice_settings", "speed"], "msg": "too fast", "type": "value_error"}]},
+    ),
+    Behaviour.TOO_MANY_CONCURRENT: (429, _today("rate_limit_error", "concurrent_limit_exceeded", "Too many at once")),
+    Behaviour.SYSTEM_BUSY: (429, _older("system_busy", "The system is busy.")),
+    Behaviour.RATE_LIMIT: (429, _today("rate_limit_error", "rate_limit_exceeded", "Slow down")),
+    Behaviour.PLAIN_429: (429, ""),
+    Behaviour.SERVER_ERROR: (500, _today("server_error", "internal_error", "Something went wrong")),
+    Behaviour.HTML_502: (502, _HTML),
+    Behaviour.HTML_403: (403, _HTML),
+    Behaviour.HTML_200: (200, _HTML),
+    Behaviour.REDIRECT: (307, ""),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived, its key included."""
+
+    voice_id: str
+    output_format: str
+    key: str | None
+    body: dict[str, Any]
+    monotonic: float
+
+
+def sound_of(text: str, rate: int) -> bytes:
+    """What the server says for a text: a tone that goes on at full strength to both ends, 60 ms a character."""
+    count = round(len(text) * CHARACTER_SECONDS * rate)
+    wave = 9_000 * np.cos(2 * np.pi * 300 * np.arange(count) / rate)
+    return np.rint(wave).astype("<i2").tobytes()
+
+
+def lines_of(text: str, rate: int) -> Iterator[dict[str, Any]]:
+    """The lines of a good reply; times count from the beginning of the whole reply."""
+    pcm = sound_of(text, rate)
+    for first in range(0, len(text), CHARACTERS_A_LINE):
+        characters = list(text[first : first + CHARACTERS_A_LINE])
+        begin, end = (2 * round(at * CHARACTER_SECONDS * rate) for at in (first, first + len(characters)))
+        starts = [round((first + index) * CHARACTER_SECONDS, 3) for index in range(len(characters))]
+        alignment = {
+            "characters": characters,
+            "character_start_times_seconds": starts,
+            "character_end_times_seconds": [round(start + CHARACTER_SECONDS, 3) for start in starts],
+        }
+        yield {
+            "audio_base64": base64.b64encode(pcm[begin:end]).decode(),
+            "alignment": alignment,
+            "normalized_alignment": alignment,
+        }
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _HttpServer
+
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        match = _PATH.fullmatch(url.path)
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        if match is None:
+            self._refuse(*_REFUSALS[Behaviour.UNKNOWN_PATH])
+            return
+        output_format = parse_qs(url.query).get("output_format", ["mp3_44100_128"])[0]
+        asked = Asked(unquote(match[1]), output_format, self.headers["xi-api-key"], body, time.monotonic())
+        with self.server.board.serving(asked) as behaviour:
+            self._answer(behaviour, asked)
+
+    def _answer(self, behaviour: Behaviour, asked: Asked) -> None:
+        if behaviour is Behaviour.ECHOED_KEY:
+            self._refuse(400, _older("invalid_parameters", f"The key {asked.key} cannot\n do {'so ' * 200}"))
+        elif behaviour in _REFUSALS:
+            self._refuse(*_REFUSALS[behaviour])
+        elif behaviour is Behaviour.HANG:
+            self._wait_for_the_end()
+        elif behaviour is Behaviour.CUT_AT_ONCE:
+            self.close_connection = True
+        else:
+            self._stream(behaviour, [*lines_of(asked.body["text"], int(asked.output_format.removeprefix("pcm_")))])
+
+    def _refuse(self, status: int, body: dict[str, Any] | str) -> None:
+        sent = (body if isinstance(body, str) else json.dumps(body)).encode()
+        self.send_response(status)
+        self.send_header("content-type", "text/html" if isinstance(body, str) else "application/json")
+        self.send_header("content-length", str(len(sent)))
+        self.send_header("location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def _stream(self, behaviour: Behaviour, lines: list[dict[str, Any]]) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        size = 1 if behaviour is Behaviour.ONE_BYTE_WRITES else 100_000
+        for index, line in enumerate(_spoilt(behaviour, lines)):
+            if index == 1 and behaviour is Behaviour.STALL:
+                self._wait_for_the_end()
+                return
+            if index == 1 and behaviour is Behaviour.CUT_MID_STREAM:
+                self.close_connection = True
+                return
+            time.sleep(0.05 if behaviour is Behaviour.SLOW else 0)
+            for start in range(0, len(line), size):
+                self._chunk(line[start : start + size])
+        self._chunk(b"")
+
+    def _chunk(self, data: bytes) -> None:
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
+
+    def _wait_for_the_end(self) -> None:
+        """Until the client hangs up or the server stops."""
+        self.close_connection = True
+        while not self.server.board.stopping.is_set():
+            if select.select([self.connection], [], [], 0.02)[0] and not self.connection.recv(1_024):
+                self.server.board.hung_up.set()
+                return
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """A test's output is no access log."""
+
+
+def _spoilt(behaviour: Behaviour, lines: list[dict[str, Any]]) -> Iterator[bytes]:
+    spoil = _SPOILERS.get(behaviour)
+    if spoil is not None:
+        spoil(lines)
+    encoded = [json.dumps(line, ensure_ascii=False).encode() + b"\n" for line in lines]
+    if behaviour is Behaviour.MALFORMED_LINE:
+        encoded[0] = b'{"audio_base64": "AAAA"\n'
+    if behaviour is Behaviour.LATE_MALFORMED_LINE:
+        encoded[1] = b'{"detail": {"status": "internal_error"}}\n'
+    if behaviour is Behaviour.ODD_LINES:
+        encoded = [b"\r\n", *(line.replace(b"\n", b"\r\n\n") for line in encoded[:-1]), encoded[-1].rstrip()]
+    yield from encoded
+
+
+def _truncate_base64(lines: list[dict[str, Any]]) -> None:
+    lines[0]["audio_base64"] = lines[0]["audio_base64"][:-3]
+
+
+def _unequal(lines: list[dict[str, Any]]) -> None:
+    lines[0]["alignment"]["character_end_times_seconds"].pop()
+
+
+def _odd(lines: list[dict[str, Any]]) -> None:
+    last = base64.b64decode(lines[-1]["audio_base64"])
+    lines[-1]["audio_base64"] = base64.b64encode(last[:-1]).decode()
+
+
+def _without_sound(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        line["audio_base64"] = None
+
+
+def _cut_within_samples(lines: list[dict[str, Any]]) -> None:
+    """Sound cut within samples, a line without times, a line without sound, and a raw U+2028 in a string."""
+    pcm = b"".join(base64.b64decode(line["audio_base64"]) for line in lines)
+    timed = [line | {"audio_base64": "", "note": "\u2028"} for line in lines]
+    parts = [pcm[start : start + 1_001] for start in range(0, len(pcm), 1_001)]
+    lines[:] = timed + [{"audio_base64": base64.b64encode(part).decode(), "alignment": None} for part in parts]
+
+
+_SPOILERS: dict[Behaviour, Callable[[list[dict[str, Any]]], None]] = {
+    Behaviour.TRUNCATED_BASE64: _truncate_base64,
+    Behaviour.UNEQUAL_ALIGNMENT: _unequal,
+    Behaviour.ODD_PCM: _odd,
+    Behaviour.NO_SOUND: _without_sound,
+    Behaviour.ODD_LINES: _cut_within_samples,
+}
+
+
+class _Serving:
+    """One request being served: counts it while it lasts."""
+
+    def __init__(self, board: _Board, asked: Asked) -> None:
+        self._board = board
+        self._asked = asked
+
+    def __enter__(self) -> Behaviour:
+        return self._board.begin(self._asked)
+
+    def __exit__(self, *_: object) -> None:
+        self._board.end()
+
+
+class _Board:
+    """What the handlers' threads share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.stopping = threading.Event()
+        self.hung_up = threading.Event()
+        self.script: deque[Behaviour] = deque()
+        self.requests: list[Asked] = []
+        self.at_once = 0
+        self.most_at_once = 0
+
+    def serving(self, asked: Asked) -> _Serving:
+        return _Serving(self, asked)
+
+    def begin(self, asked: Asked) -> Behaviour:
+        with self._lock:
+            self.requests.append(asked)
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            return self.script.popleft() if self.script else Behaviour.GOOD
+
+    def end(self) -> None:
+        with self._lock:
+            self.at_once -= 1
+
+
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.board = _Board()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up in the middle of a reply is what some tests are about."""
+
+
+class ElevenLabsServer:
+    """The running server, as a context manager."""
+
+    def __init__(self) -> None:
+        self._server = _HttpServer()
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def requests(self) -> list[Asked]:
+        return self._server.board.requests
+
+    @property
+    def most_at_once(self) -> int:
+        return self._server.board.most_at_once
+
+    @property
+    def hung_up(self) -> threading.Event:
+        """Set when a client closes a connection on which the server stalls or hangs."""
+        return self._server.board.hung_up
+
+    def script(self, *behaviours: Behaviour) -> None:
+        """How the next requests are answered, in order; those after them are good."""
+        self._server.board.script.extend(behaviours)
+
+    def __enter__(self) -> ElevenLabsServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._server.board.stopping.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def main() -> None:
+    """Serve with the behaviours named as arguments, then well."""
+    with ElevenLabsServer() as server:
+        server.script(*map(Behaviour, sys.argv[1:]))
+        print(server.base_url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()
