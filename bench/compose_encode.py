@@ -1,0 +1,195 @@
+"""Composition and encoding against the reference's way, in one run: ``python -m bench.compose_encode``.
+
+Both start from the same frames and the same mouths at the size of the box, each in its own form, and end with a
+video file with sound. The repetitions alternate between the two.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+
+from bench.machine import Machine, describe
+from bench.reference_way import composed_to_png, encoded_twice
+from bench.scene import Scene, swaying_scene
+from engine.timebase import PLAYED_PER_FRAME, PLAYED_RATE
+from engine.video.compose import Alpha, compose
+from engine.video.encode import EncoderSettings, Mp4Writer, Samples
+
+GOAL = 0.1
+COMPOSE_GOAL_MS = 3.0
+PRESETS: tuple[Literal["superfast", "veryfast", "faster"], ...] = ("superfast", "veryfast", "faster")
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Seconds that one repetition took: laying over (with the PNG files, where there are any) and encoding."""
+
+    composing: float
+    encoding: float
+    bytes: int
+
+    @property
+    def total(self) -> float:
+        return self.composing + self.encoding
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Repetition by repetition, ours and the reference's, in the order they ran."""
+
+    width: int
+    height: int
+    frames: int
+    ours: tuple[Spent, ...]
+    reference: tuple[Spent, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Our time as a share of the reference's: the middle one of the repetitions."""
+        return median(one.total / other.total for one, other in zip(self.ours, self.reference, strict=True))
+
+    def rows(self) -> list[str]:
+        return [
+            f"{self.width}x{self.height}, {self.frames} frames, {len(self.ours)} repetitions",
+            self._row("here", self.ours),
+            self._row("reference's way", self.reference),
+            f"  ratio {self.ratio:.3f}, {1 / self.ratio:.1f} times as fast; goal {GOAL}: {_met(self.ratio <= GOAL)}",
+        ]
+
+    def _row(self, name: str, spent: tuple[Spent, ...]) -> str:
+        composing = median(each.composing for each in spent) * 1000 / self.frames
+        encoding = median(each.encoding for each in spent) * 1000 / self.frames
+        rate = self.frames / median(each.total for each in spent)
+        return (
+            f"  {name:<16}{composing:7.2f} ms composing + {encoding:6.2f} ms encoding a frame, "
+            f"{rate:6.1f} frames/s, {spent[-1].bytes / 1e6:.2f} MB"
+        )
+
+
+@dataclass(frozen=True)
+class PresetFigure:
+    """How fast one preset encodes a scene, and into how much."""
+
+    preset: str
+    threads: int
+    frames_a_second: float
+    bytes: int
+
+    def row(self) -> str:
+        size = f"{self.bytes / 1e6:.2f} MB"
+        return f"  {self.preset:<10} threads {self.threads} {self.frames_a_second:6.1f} frames/s, {size}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that this bench measures."""
+
+    machine: Machine
+    comparisons: tuple[Comparison, ...]
+    whole_box_ms: float
+    presets: tuple[PresetFigure, ...]
+
+    def rows(self) -> list[str]:
+        return [
+            *self.machine.rows(),
+            "Composition + encoding; the reference's ffmpeg steps done by PyAV with ffmpeg's default settings.",
+            *(row for comparison in self.comparisons for row in comparison.rows()),
+            f"composition alone at 1080p, no sample of a 600x600 mask zero, one thread: {self.whole_box_ms:.2f} ms "
+            f"a frame; goal {COMPOSE_GOAL_MS:.0f} ms: {_met(self.whole_box_ms <= COMPOSE_GOAL_MS)}",
+            "libx264 at 720p and crf 20, encoding alone:",
+            *(figure.row() for figure in self.presets),
+        ]
+
+
+def measure(frames: int = 75, repetitions: int = 3) -> Report:
+    """Run everything: about a minute on two cores."""
+    with TemporaryDirectory() as folder:
+        hd, full_hd = swaying_scene(1280, 720, 400, frames), swaying_scene(1920, 1080, 600, frames)
+        return Report(
+            machine=describe(datetime.now(UTC)),
+            comparisons=tuple(compared(scene, repetitions, Path(folder)) for scene in (hd, full_hd)),
+            whole_box_ms=whole_box(full_hd) * 1000,
+            presets=tuple(encoded_alone(hd, preset, n, Path(folder)) for preset in PRESETS for n in (1, 2)),
+        )
+
+
+def compared(scene: Scene, repetitions: int, folder: Path) -> Comparison:
+    """Both ways in turn, ``repetitions`` times; their files are left in ``folder``."""
+    ours, reference = [], []
+    for _ in range(repetitions):
+        ours.append(our_way(scene, folder / "ours.mp4"))
+        reference.append(reference_way(scene, folder / "reference.mp4"))
+    return Comparison(*scene.size, len(scene.frames), tuple(ours), tuple(reference))
+
+
+def our_way(scene: Scene, target: Path) -> Spent:
+    """The mask is prepared, too, within the time."""
+    sound = hum(len(scene.frames) * PLAYED_PER_FRAME)
+    composing = 0.0
+    began = time.perf_counter()
+    with Mp4Writer(target, *scene.size, EncoderSettings()) as writer:
+        alpha = Alpha.of(scene.mask)
+        for number, (frame, crop) in enumerate(zip(scene.frames, scene.crops, strict=True)):
+            before = time.perf_counter()
+            picture = compose(frame, crop, scene.box, alpha)
+            composing += time.perf_counter() - before
+            writer.write_frame(picture)
+            writer.write_sound(sound[number * PLAYED_PER_FRAME : (number + 1) * PLAYED_PER_FRAME])
+    return Spent(composing, time.perf_counter() - began - composing, target.stat().st_size)
+
+
+def reference_way(scene: Scene, target: Path) -> Spent:
+    sound = hum(len(scene.frames) * PLAYED_PER_FRAME)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        composing = _seconds(lambda: composed_to_png(scene, Path(folder)))
+        encoding = _seconds(lambda: encoded_twice(Path(folder), sound, target))
+    return Spent(composing, encoding, target.stat().st_size)
+
+
+def whole_box(scene: Scene, repetitions: int = 50) -> float:
+    """Seconds to compose one frame whose mask has no zero: the middle one of the repetitions."""
+    alpha = Alpha.of(np.maximum(scene.mask, 1))
+    frame, crop = scene.frames[0], scene.crops[0]
+    return median(_seconds(lambda: compose(frame, crop, scene.box, alpha)) for _ in range(repetitions))
+
+
+def encoded_alone(
+    scene: Scene, preset: Literal["superfast", "veryfast", "faster"], threads: int, folder: Path
+) -> PresetFigure:
+    target = folder / "preset.mp4"
+    began = time.perf_counter()
+    with Mp4Writer(target, *scene.size, EncoderSettings(preset=preset, threads=threads)) as writer:
+        for frame in scene.frames:
+            writer.write_frame(frame)
+    rate = len(scene.frames) / (time.perf_counter() - began)
+    return PresetFigure(preset, threads, rate, target.stat().st_size)
+
+
+def hum(samples: int) -> Samples:
+    """A low tone with overtones."""
+    at = np.arange(samples) * 2 * np.pi / PLAYED_RATE
+    wave = sum(np.sin(at * 140 * overtone) / overtone for overtone in range(1, 12))
+    return np.asarray(4000 * wave, np.int16)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _met(reached: bool) -> str:
+    return "met" if reached else "missed"
+
+
+if __name__ == "__main__":
+    print("\n".join(measure().rows()))
