@@ -76,21 +76,25 @@ def _parts(shape: Warp, window: tuple[slice, slice], mouth: Mouth, lips: Lips) -
     sides = np.abs(along)
     tongue = smooth_step(below - bottom, -0.28 * half, 0.0) * smooth_step(sides, 0.8, 0.2)
     tongue *= np.float32(0.75 * _ramp(lips.opening, 0.15, 0.7))
-    teeth, lit = _teeth(along, below, top, half, lips)
+    teeth, lit = _teeth(along, below, top, mouth, lips)
     return _Parts(opening, tongue, teeth, lit)
 
 
-def _teeth(along: Field, below: Field, top: Field, half: float, lips: Lips) -> tuple[Field, Field]:
-    """The upper teeth: cover and brightness. Rounded lips hide them, barely parted ones leave them in the shade."""
+def _teeth(along: Field, below: Field, top: Field, mouth: Mouth, lips: Lips) -> tuple[Field, Field]:
+    """The upper teeth: cover and brightness. Rounded lips hide them, barely parted ones leave them in the shade.
+
+    A smile shows the person's own, and no others are painted.
+    """
+    half = mouth.half
     sides = np.abs(along)
     edge = np.float32(TEETH_BELOW * half) * (1 - np.float32(0.45) * along * along)
     soft = max(1.0, 0.03 * half)
     cover = smooth_step(below - edge, soft, -soft) * smooth_step(sides, 0.92, 0.62)
-    cover *= np.float32(_ramp(lips.width, -0.95, -0.2) * _ramp(lips.opening, 0.04, 0.4))
+    shown = 0.0 if mouth.smiles else 0.9 * _ramp(lips.width, -0.95, -0.2) * _ramp(lips.opening, 0.04, 0.4)
     lit = smooth_step(below + top, -0.05 * half, 0.2 * half) * (1 - np.float32(0.55) * sides)
     for gap in TEETH_GAPS:
         lit = lit * (1 - np.float32(0.22) * smooth_step(np.abs(sides - gap), 0.035, 0.0))
-    return cover * np.float32(0.9), lit
+    return cover * np.float32(shown), lit
 
 
 def _ramp(value: float, nothing: float, full: float) -> float:

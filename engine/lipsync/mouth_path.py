@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from engine.lipsync.face_finder import FaceBox
 from engine.lipsync.face_path import steadied, without_lag
 from engine.lipsync.mouth import FACE_SIDE, FacePatch, Grey, MouthLine, cut_face, measure_mouth
-from engine.video.i420 import Bytes
+from engine.lipsync.smile import teeth_showing
+from engine.video.i420 import I420
 
 LOWER_FACE = (slice(FACE_SIDE // 2, FACE_SIDE + FACE_SIDE // 16), slice(FACE_SIDE // 8, FACE_SIDE - FACE_SIDE // 8))
 """The part of a patch, from the nose to the chin, whose movement the mouth shares."""
@@ -31,9 +32,13 @@ LIP_SHARE = 0.92
 
 @dataclass(frozen=True)
 class MouthFrame:
-    """What one frame tells: the mouth, the face's box, and the movement since the frame before in pixels."""
+    """What one frame tells: the mouth, the face's box, and the movement since the frame before in pixels.
+
+    teeth: how far they show below the mouth's line, in half widths.
+    """
 
     mouth: MouthLine
+    teeth: float
     face: FaceBox
     moved_x: float
     moved_y: float
@@ -48,12 +53,13 @@ class MouthFollower:
             (LOWER_FACE[1].stop - LOWER_FACE[1].start, LOWER_FACE[0].stop - LOWER_FACE[0].start), cv2.CV_32F
         )
 
-    def look(self, lightness: Bytes, face: FaceBox) -> MouthFrame:
-        """Measure the next frame's Y plane (height, width), whose face is in ``face``."""
-        patch = cut_face(lightness, face)
+    def look(self, frame: I420, face: FaceBox) -> MouthFrame:
+        """Measure the next frame, whose face is in ``face``."""
+        patch = cut_face(frame.y, face)
         moved_x, moved_y = self._movement(patch)
         self._before = patch
-        return MouthFrame(measure_mouth(patch), face, moved_x, moved_y)
+        mouth = measure_mouth(patch)
+        return MouthFrame(mouth, teeth_showing(frame, mouth), face, moved_x, moved_y)
 
     def _movement(self, patch: FacePatch) -> tuple[float, float]:
         before = self._before
@@ -75,7 +81,8 @@ def _lower(patch: FacePatch) -> Grey:
 def mouth_rows(frames: Sequence[MouthFrame]) -> NDArray[np.float32]:
     """The take's mouths as the preview draws them.
 
-    Returns (N, 6) float32: x, y, half width, chin (pixels from the mouth's line to the chin), slope, bow.
+    Returns (N, 7) float32: x, y, half width, chin (pixels from the mouth's line to the chin), slope, bow, teeth.
+    Where teeth show, the line runs along their lower edge: they stay with the head when the jaw drops.
     """
     sides = np.array([frame.face.side for frame in frames])
     spots = np.array([(frame.mouth.x, frame.mouth.y) for frame in frames])
@@ -84,7 +91,10 @@ def mouth_rows(frames: Sequence[MouthFrame]) -> NDArray[np.float32]:
     half = LIP_SHARE * sides * np.median([frame.mouth.half / frame.face.side for frame in frames])
     slopes = without_lag(steadied(np.array([[frame.mouth.slope] for frame in frames])), 0.12)
     bow = np.full(len(frames), np.median([frame.mouth.bow for frame in frames]))
-    return np.column_stack([middles, half, _chins(frames, sides), slopes, bow]).astype(np.float32)
+    teeth = without_lag(steadied(np.array([[frame.teeth] for frame in frames])), 0.15)[:, 0]
+    middles[:, 1] += teeth * half
+    chin = _chins(frames, sides) - teeth * half
+    return np.column_stack([middles, half, chin, slopes, bow - teeth, teeth]).astype(np.float32)
 
 
 def _chins(frames: Sequence[MouthFrame], sides: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -32,7 +32,11 @@ SEAM = 0.05
 
 @dataclass(frozen=True)
 class Mouth:
-    """A closed mouth as FaceTrack.data keeps it, in pixels of the frame; ``chin`` is its distance below the line."""
+    """A closed mouth as FaceTrack.data keeps it, in pixels of the frame.
+
+    chin: its distance below the line. bow: how far the corners hang below the middle, in half widths.
+    teeth: how far the person's own teeth show above the line, in half widths.
+    """
 
     x: float
     y: float
@@ -40,6 +44,12 @@ class Mouth:
     chin: float
     slope: float
     bow: float
+    teeth: float
+
+    @property
+    def smiles(self) -> bool:
+        """Whether teeth show above the line: the upper lip then stays where it is."""
+        return self.teeth > 0.05
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,8 @@ def _aperture(along: Field, mouth: Mouth, lips: Lips) -> tuple[Field, Field]:
     roundness = np.float32(0.62 + 0.12 * lips.width)
     shape = np.maximum(1 - along * along, np.float32(0)) ** roundness
     height = np.float32(lips.opening * MOST_OPENING * mouth.half) * shape
-    return height * np.float32(1 - LOWER_SHARE), height * np.float32(LOWER_SHARE)
+    upper = 0 if mouth.smiles else 1 - LOWER_SHARE
+    return height * np.float32(upper), height * np.float32(LOWER_SHARE)
 
 
 def _drop(along: Field, below: Field, top: Field, bottom: Field, mouth: Mouth, lips: Lips) -> Field:

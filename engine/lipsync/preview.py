@@ -15,7 +15,7 @@ from engine.video.i420 import I420, Bytes
 
 PREVIEW = "preview"
 MOUTH, TONE = "mouth", "tone"
-"""Names of the track's arrays: (N, 6) and (N, 4) float32, the fields of Mouth and of Tone in order."""
+"""Names of the track's arrays: (N, 7) and (N, 4) float32, the fields of Mouth and of Tone in order."""
 
 
 class PreviewLipSync:

@@ -64,7 +64,7 @@ class _Looked:
 
 @dataclass(frozen=True)
 class _Measured:
-    """The second pass: ``mouths`` (N, 6) and ``tones`` (N, 4) float32, rows of zeros where a frame has no face."""
+    """The second pass: ``mouths`` (N, 7) and ``tones`` (N, 4) float32, rows of zeros where a frame has no face."""
 
     mouths: NDArray[np.float32]
     tones: NDArray[np.float32]
@@ -117,7 +117,7 @@ def _demand_face(path: FacePath) -> None:
 
 
 def _measure(frames: Iterator[I420], path: FacePath) -> _Measured:
-    mouths = np.zeros((len(path.boxes), 6), np.float32)
+    mouths = np.zeros((len(path.boxes), 7), np.float32)
     tones = np.zeros((len(path.boxes), 4), np.float32)
     numbered = enumerate(frames)
     for take in path.takes:
@@ -127,8 +127,8 @@ def _measure(frames: Iterator[I420], path: FacePath) -> _Measured:
             face = path.boxes[index]
             if face is None:
                 continue
-            seen.append(follower.look(frame.y, face))
-            tones[index] = measure_tone(frame, seen[-1].mouth)
+            seen.append(follower.look(frame, face))
+            tones[index] = measure_tone(frame, seen[-1].mouth, seen[-1].teeth)
             if index == take.stop - 1:
                 break
         mouths[take.start : take.stop] = mouth_rows(seen)

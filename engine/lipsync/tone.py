@@ -9,9 +9,12 @@ from engine.lipsync.mouth import MouthLine
 from engine.video.i420 import I420, Bytes
 
 
-def measure_tone(frame: I420, mouth: MouthLine) -> NDArray[np.float32]:
-    """(lip Y, lip U, lip V, lightness of the lit skin): the fields of the preview's Tone, float32."""
-    lip = _Rectangle(mouth.x, mouth.y + 0.2 * mouth.half, 0.5 * mouth.half, 0.14 * mouth.half)
+def measure_tone(frame: I420, mouth: MouthLine, teeth: float) -> NDArray[np.float32]:
+    """(lip Y, lip U, lip V, lightness of the lit skin): the fields of the preview's Tone, float32.
+
+    ``teeth``: how far they show below the mouth's line, in half widths; the lip lies below them.
+    """
+    lip = _Rectangle(mouth.x, mouth.y + (teeth + 0.2) * mouth.half, 0.5 * mouth.half, 0.14 * mouth.half)
     skin = _Rectangle(mouth.x, mouth.y - 0.1 * mouth.half, 1.6 * mouth.half, 1.0 * mouth.half)
     light = float(np.percentile(skin.of(frame.y, 1), 80))
     lips = [float(np.mean(lip.of(plane, step))) for plane, step in ((frame.y, 1), (frame.u, 2), (frame.v, 2))]
