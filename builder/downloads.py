@@ -184,6 +184,8 @@ class _Attempt:
                 return digest, offset > 0
         except httpx.TooManyRedirects as error:
             raise SourceFailed(f"{self.title} redirects more than {MAX_REDIRECTS} times.") from error
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise Broken(f"{self.title} can't be had: no connection ({error}).") from error
         except httpx.TransportError as error:
             raise Broken(f"{self.title} broke off ({type(error).__name__}).") from error
 

@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         progress.say("Stopped. What has come is kept: run the command again to go on.")
         return INTERRUPTED
     total = readable(sum(weight.bytes for weight in weights))
-    progress.say(f"{len(weights)} files ({total}) are in {given.dir}.")
+    progress.say(f"All files ({len(weights)}, {total}) are in {given.dir}.")
     return 0
 
 

@@ -81,9 +81,16 @@ class WireServer:
             head += data
         first, *lines = head.split(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        # A connection closed with unread bytes is reset, and the answer may be lost with it.
+        _read_on(connection, int(headers.get("content-length", 0)) - len(head.split(b"\r\n\r\n", 1)[1]))
         asked = Asked(first.split(" ")[1], headers)
         self.asked.append(asked)
         self.script(connection, asked)
+
+
+def _read_on(connection: socket.socket, count: int) -> None:
+    while count > 0 and (data := connection.recv(count)):
+        count -= len(data)
 
 
 @contextlib.contextmanager

@@ -216,6 +216,13 @@ def test_a_mirror_goes_on_with_the_first_sources_part(tmp_path: Path) -> None:
     assert_complete(tmp_path)
 
 
+def test_a_source_that_cannot_be_reached_is_told_from_one_that_broke_off(tmp_path: Path) -> None:
+    with serving(FileSource(sizes())) as server:
+        pass
+    with pytest.raises(SourceFailed, match="no connection"):
+        fetch(server, tmp_path)
+
+
 def test_when_all_sources_fail_the_first_ones_reason_stands(tmp_path: Path) -> None:
     with serving(always(whole(b"", 404))) as mirror, serving(always(whole(b"", 403))) as server:
         direct = DirectFile(url=f"http://127.0.0.1:{mirror.port}/{WEIGHT.path}")
@@ -371,7 +378,7 @@ def test_the_command_fetches_and_its_second_run_takes_no_time(tmp_path: Path) ->
         first = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
         second = subprocess.run(run, capture_output=True, text=True, env=environment, check=False)
     assert first.returncode == second.returncode == 0
-    assert first.stderr == second.stderr == f"2 files (400.0 kB) are in {folder}.\n"
+    assert first.stderr == second.stderr == f"All files (2, 400.0 kB) are in {folder}.\n"
     assert first.stdout == ""
     assert [asked.headers["authorization"] for asked in server.asked] == [f"Bearer {TOKEN}"] * 2
     assert_complete(folder, weights)
@@ -416,7 +423,7 @@ def test_processes_that_fetch_into_one_folder_take_turns(tmp_path: Path) -> None
         said = [process.communicate(timeout=60)[1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert sorted(path_of(asked) for asked in server.asked) == ["0.bin", "1.bin", "2.bin"]
-    assert all("files (600.0 kB) are in" in text for text in said)
+    assert all("files (3, 600.0 kB) are in" in text for text in said)
     assert_complete(folder, weights)
 
 
