@@ -159,7 +159,7 @@ class SessionReply(BaseModel):
     avatar_prepared: bool
     renderer: str
     progress: float | None = None
-    error: str | None = None
+    error_code: str | None = None
     avatar: AvatarInfo | None = None
 
 
