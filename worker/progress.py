@@ -69,9 +69,8 @@ class ProgressSender:
             logger.error("Progress could not be sent.", exc_info=error)
 
     def _take(self, update: Update) -> None:
-        if not self._closing.is_set():
-            self._newest = update
-            self._changed.set()
+        self._newest = update
+        self._changed.set()
 
     async def _work(self) -> None:
         while (update := await self._next()) is not None:

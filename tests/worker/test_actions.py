@@ -125,5 +125,5 @@ def test_a_deleted_session_is_gone_with_all_that_it_made(endpoint: Endpoint, gro
     assert made["video_key"] not in ground.stored()
 
 
-def test_scratch_is_empty_after_all_this(ground: Ground, generated: dict[str, Any]) -> None:
-    assert list(ground.scratch.iterdir()) == []
+def test_nothing_half_made_is_left_after_all_this(ground: Ground, generated: dict[str, Any]) -> None:
+    assert ground.half_made() == set()

@@ -89,9 +89,10 @@ def test_a_cancelled_generate_leaves_nothing_and_the_next_job_begins(
     before = ground.stored("outputs/")
     job_id = endpoint.run({"session_id": session, "text": SENTENCE * 60})
     endpoint.in_progress(job_id, drawing)
+    assert ground.half_made()
     assert endpoint.cancel(job_id)["status"] == "CANCELLED"
     assert wait_until_stopped(worker, job_id) < 5
-    assert list(ground.scratch.iterdir()) == []
+    assert ground.half_made() == set()
     assert ground.stored("outputs/") == before
     assert endpoint.output({"session_id": session, "text": "Next, please."})["session_id"] == session
     assert all(post.is_progress for post in queue.posts(job_id))
@@ -105,9 +106,10 @@ def test_a_cancelled_preparation_leaves_no_avatar_and_a_session_in_error(
     creation = {"action": "create_session", "session_id": "stopped", "avatar_video_path": long_avatar}
     job_id = endpoint.run(creation)
     endpoint.in_progress(job_id)
+    assert ground.half_made()
     endpoint.cancel(job_id)
     assert wait_until_stopped(worker, job_id) < 5
-    assert list(ground.scratch.iterdir()) == []
+    assert ground.half_made() == set()
     assert ground.stored("avatars/") == before
     assert endpoint.output({"action": "status", "session_id": "stopped"})["status"] == "error"
     assert all(post.is_progress for post in queue.posts(job_id))

@@ -37,6 +37,10 @@ class Ground:
         return self.folder / "scratch"
 
     @property
+    def cache(self) -> Path:
+        return self.folder / "cache"
+
+    @property
     def avatars(self) -> Path:
         """Where a caller's avatars may lie."""
         return self.folder / "avatars"
@@ -53,6 +57,7 @@ class Ground:
             "PYTHONUNBUFFERED": "1",
             "STORE_DIR": str(self.store),
             "SCRATCH_DIR": str(self.scratch),
+            "CACHE_DIR": str(self.cache),
             "AVATAR_DIRS": str(self.avatars),
             "DEFAULT_AVATAR": str(self.default_avatar),
         }
@@ -61,6 +66,11 @@ class Ground:
         """Every file below ``prefix`` of the store, by its path there."""
         files = (path.relative_to(self.store).as_posix() for path in self.store.rglob("*") if path.is_file())
         return {name for name in files if name.startswith(prefix)}
+
+    def half_made(self) -> set[str]:
+        """Every file that only a running job may have: of the store only its own temporary folder counts."""
+        places = (self.scratch, self.cache / "work", self.cache / "avatars" / "staging", self.store / "+incoming")
+        return {str(path) for place in places for path in place.rglob("*") if path.is_file()}
 
 
 class Worker:
