@@ -70,7 +70,7 @@ class FaceFacts(_Stored):
 class Part(_Stored):
     """One file of the bundle."""
 
-    bytes: int = Field(ge=1)
+    bytes: int = Field(ge=0)
     sha256: Hash
 
 

@@ -20,7 +20,7 @@ from engine.avatar.preparation import READING, SAVING, Naming, Preparation, stag
 from engine.avatar.shelf import Shelf
 from engine.avatar.workspace import workspace
 from engine.cancel import CancelToken
-from engine.errors import BundleDamaged
+from engine.errors import BundleDamaged, MediaUnreadable
 from engine.lipsync.choose import Renderer
 from engine.media.limits import MediaLimits
 from engine.settings import Settings
@@ -88,7 +88,9 @@ class AvatarLibrary:
         rising(READING, 0.0)
         with disk_errors():
             key = self.key(source, options, cancel)
-            avatar = self._shared.do(key, lambda told: self._fetch_or_make(key, source, told, cancel), rising, cancel)
+            avatar = self._shared.do(
+                key, lambda told: self._fetch_or_make(key, source, options, told, cancel), rising, cancel
+            )
         rising(SAVING, 1.0)
         return avatar
 
@@ -124,7 +126,7 @@ class AvatarLibrary:
 
     def remove_ref(self, key: str, session_id: str) -> None:
         """The session no longer uses the avatar; the avatar itself stays until it is deleted or collected."""
-        if session_id in self.refs(key):
+        if self._shelf.has_ref(key, session_id):
             self._shelf.touch(key)
             self._shelf.remove_ref(key, session_id)
 
@@ -169,7 +171,9 @@ class AvatarLibrary:
             return False
         return self._shelf.take_down(key, lambda: not self._shelf.refs(key) and self._shelf.idle_since(key, moment))
 
-    def _fetch_or_make(self, key: str, source: Path, progress: StageProgress, cancel: CancelToken) -> PreparedAvatar:
+    def _fetch_or_make(
+        self, key: str, source: Path, options: PreparationOptions, progress: StageProgress, cancel: CancelToken
+    ) -> PreparedAvatar:
         if self.exists(key):
             # Noted before it is fetched: a collector that doesn't see the note has withdrawn it, and we see that.
             self._shelf.touch(key)
@@ -178,7 +182,13 @@ class AvatarLibrary:
         with workspace(self.scratch) as folder:
             naming = Naming(key, self.new_attempt(), self.now())
             manifest = self.preparation.make(source, folder, naming, progress, cancel)
+            self._demand_unchanged(source, key, options, cancel)
             return self._save(manifest, folder, progress, cancel)
+
+    def _demand_unchanged(self, source: Path, key: str, options: PreparationOptions, cancel: CancelToken) -> None:
+        # The bundle would for ever pass for an avatar that it was not made of.
+        if self.key(source, options, cancel) != key:
+            raise MediaUnreadable("The avatar's file changed while it was read. Send it again.")
 
     def _save(self, manifest: Manifest, folder: Path, progress: StageProgress, cancel: CancelToken) -> PreparedAvatar:
         self._shelf.upload(manifest, folder, _Sent(manifest.size, progress), cancel)

@@ -149,6 +149,9 @@ class Shelf:
     def add_ref(self, key: str, session_id: str) -> None:
         self._store.put(_ref_key(key, session_id), b"{}", "application/json")
 
+    def has_ref(self, key: str, session_id: str) -> bool:
+        return self._store.head(_ref_key(key, session_id)) is not None
+
     def remove_ref(self, key: str, session_id: str) -> None:
         self._store.delete(_ref_key(key, session_id))
 
