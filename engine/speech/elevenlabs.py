@@ -80,8 +80,7 @@ class ElevenLabsVoice:
 
     def close(self) -> None:
         """Stop all requests and close the connections."""
-        self._loop.start(self._api.close()).result()
-        self._loop.close()
+        self._loop.close(self._api.close())
 
     def _delivery(self, request: SpeechRequest) -> Delivery:
         asked = request.voice_id or self._settings.default_voice_id

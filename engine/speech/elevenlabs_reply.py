@@ -49,19 +49,27 @@ class LineSplitter:
     """Bytes as they come into whole lines."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._open: list[bytes] = []
+        self._open_bytes = 0
 
     def push(self, received: bytes) -> Iterator[bytes]:
         """The lines that are complete now, without blank ones. Raises Failed for a line that never ends."""
-        *lines, self._rest = (self._rest + received).split(b"\n")
-        if len(self._rest) > _LONGEST_LINE:
+        *ended, rest = received.split(b"\n")
+        for end in ended:
+            line = b"".join([*self._open, end])
+            self._open, self._open_bytes = [], 0
+            if line.strip():
+                yield line
+        self._open.append(rest)
+        self._open_bytes += len(rest)
+        if self._open_bytes > _LONGEST_LINE:
             raise damaged("a line is too long")
-        yield from (line for line in lines if line.strip())
 
     def finish(self) -> Iterator[bytes]:
         """The last line, if nothing ended it."""
-        if self._rest.strip():
-            yield self._rest
+        line = b"".join(self._open)
+        if line.strip():
+            yield line
 
 
 def read_line(line: bytes) -> TimedSound:

@@ -22,9 +22,10 @@ class EventLoopThread:
     def start(self, coroutine: Coroutine[object, object, Result]) -> Future[Result]:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
-    def close(self) -> None:
-        """Cancel what runs, wait until it has ended, and end the thread."""
+    def close(self, last: Coroutine[object, object, object]) -> None:
+        """Cancel what runs and wait until it has ended; then run ``last`` and end the thread."""
         self.start(_cancel_others()).result()
+        self.start(last).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -39,7 +39,7 @@ class Behaviour(StrEnum):
     """How one request is answered."""
 
     GOOD = "good"
-    ONE_BYTE_WRITES = "one_byte_writes"
+    SMALL_WRITES = "small_writes"
     ODD_LINES = "odd_lines"
     SLOW = "slow"
     STALL = "stall"
@@ -131,7 +131,7 @@ def sound_of(text: str, rate: int) -> bytes:
     """What the server says for a text: a tone that goes on at full strength to both ends, 60 ms a character."""
     count = round(len(text) * CHARACTER_SECONDS * rate)
     wave = 9_000 * np.cos(2 * np.pi * 300 * np.arange(count) / rate)
-    return np.rint(wave).astype("<i2").tobytes()
+    return bytes(np.rint(wave).astype("<i2").tobytes())
 
 
 def lines_of(text: str, rate: int) -> Iterator[dict[str, Any]]:
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        size = 1 if behaviour is Behaviour.ONE_BYTE_WRITES else 100_000
+        size = 97 if behaviour is Behaviour.SMALL_WRITES else 100_000
         for index, line in enumerate(_spoilt(behaviour, lines)):
             if index == 1 and behaviour is Behaviour.STALL:
                 self._wait_for_the_end()
