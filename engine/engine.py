@@ -134,6 +134,7 @@ class Engine:
 
     def warm(self) -> None:
         """Load what the first job would otherwise wait for."""
+        check_scratch(self._scratch_root())
         check_rendering(self.renderer, self._scratch_root())
 
     def checks(self) -> dict[str, Callable[[], None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -59,6 +60,21 @@ def test_a_failed_job_prints_its_error_and_ends_with_1(ground: Ground) -> None:
     error = json.loads(json.loads(run.stdout)["error"])
     assert (error["code"], error["request_id"]) == ("unknown_action", "local_test")
     assert "Traceback" not in run.stderr
+
+
+def test_ctrl_c_ends_the_job_without_a_result_and_leaves_nothing(ground: Ground) -> None:
+    job = json.dumps({"input": {"text": "One and two and three. " * 150}})
+    program = [sys.executable, str(HANDLER), "--test_input", job]
+    with subprocess.Popen(
+        program, cwd=ground.folder, env=ground.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stderr is not None
+        while "drawing" not in run.stderr.readline():
+            assert run.poll() is None
+        run.send_signal(signal.SIGINT)
+        printed, _ = run.communicate(timeout=SECONDS)
+    assert (run.returncode, printed) == (130, "")
+    assert ground.half_made() == set()
 
 
 def test_without_a_job_nothing_is_printed_as_a_result(tmp_path: Path, tiny_avatar: Path) -> None:

@@ -29,6 +29,12 @@ def test_a_setting_that_is_out_of_range_is_named(queue: QueueStandIn, tmp_path: 
     assert KEY not in log
 
 
+def test_a_scratch_folder_that_is_missing_is_named(queue: QueueStandIn, tmp_path: Path, tiny_avatar: Path) -> None:
+    log = failed_start(queue, Ground(tmp_path, tiny_avatar).make(), "unset", SCRATCH_DIR=str(tmp_path / "gone"))
+    assert "SCRATCH_DIR" in log
+    assert str(tmp_path) not in log
+
+
 def test_a_default_avatar_that_is_missing_makes_the_worker_unfit(queue: QueueStandIn, tmp_path: Path) -> None:
     failed_start(queue, Ground(tmp_path, tmp_path / "gone.mp4").make(), "unfit")
     told = [ping for ping in queue.pings() if ping.worker == "unfit"]
