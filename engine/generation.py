@@ -82,7 +82,9 @@ class Generation:
         """Make the video, or find the one that the same job has made before.
 
         ``session_id`` names the session to speak with, or the one to make where the request names none.
+        What is wrong with the request by itself is raised before anything is written.
         """
+        self._admit(request)
         input_hash = canonical_hash(request.model_dump(mode="json"))
         record = self._begin(request, session_id, job_id, input_hash)
         if record.state == "done" and record.result is not None:
@@ -104,6 +106,13 @@ class Generation:
             captions_url=self.store.url(generated.captions_key),
             thumbnail_url=self.store.url(generated.thumbnail_key),
         )
+
+    def _admit(self, request: Generate) -> None:
+        self.sounds.check(request)
+        if request.session_id is not None:
+            self.sessions.avatar_key(request.session_id)
+        else:
+            self.sessions.sources.find(request.avatar_video_path)
 
     def _begin(self, request: Generate, session_id: str, job_id: str, input_hash: str) -> JobRecord:
         now = self.now()

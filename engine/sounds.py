@@ -43,6 +43,15 @@ class Sounds:
     fetch_limits: FetchLimits
     max_text_characters: int
 
+    def check(self, request: Generate) -> None:
+        """Raise what is wrong with the text, the base64 or the address, without making any sound."""
+        if request.text is not None:
+            spoken_text(request.text, self.max_text_characters)
+        elif request.audio_url is not None:
+            self.fetcher.check(request.audio_url)
+        else:
+            self._decoded(request.audio_base64 or "")
+
     def open(self, request: Generate, scratch: Path, cancel: CancelToken) -> Sound:
         """Begin to speak the text, or bring the recording into ``scratch`` and check it.
 
