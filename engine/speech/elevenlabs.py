@@ -117,6 +117,7 @@ def _joined(
         for sound in _until_part_end(received, running, cancel):
             yield from stream.push(part.push(sound), part.words)
         yield from stream.push(part.finish(), part.words)
+        stream.end_words()
     yield from stream.finish()
 
 

@@ -38,14 +38,17 @@ class PieceStream:
         if played.size > 1:
             yield SpeechPiece(played[:-1], self._heard_words())
 
+    def end_words(self) -> None:
+        """Cut the words that last longer than the sound so far to its end: what comes next is not theirs."""
+        end = self.seconds
+        self._words = [Word(word.text, min(word.start, end), min(word.end, end)) for word in self._words]
+
     def finish(self) -> Iterator[SpeechPiece]:
         """The rest, when the sound has ended."""
+        self.end_words()
         played = np.concatenate([self._held, self._upsampler.finish()])
         if played.size:
-            end = self.seconds
-            yield SpeechPiece(
-                played, tuple(Word(word.text, min(word.start, end), min(word.end, end)) for word in self._words)
-            )
+            yield SpeechPiece(played, tuple(self._words))
 
     def _heard_words(self) -> tuple[Word, ...]:
         count = next((index for index, word in enumerate(self._words) if word.end > self.seconds), len(self._words))

@@ -52,6 +52,7 @@ class Behaviour(StrEnum):
     UNEQUAL_ALIGNMENT = "unequal_alignment"
     ODD_PCM = "odd_pcm"
     NO_SOUND = "no_sound"
+    LATE_TIMES = "late_times"
     HTML_200 = "html_200"
     INVALID_KEY = "invalid_key"
     UNUSUAL_ACTIVITY = "unusual_activity"
@@ -149,7 +150,7 @@ def lines_of(text: str, rate: int) -> Iterator[dict[str, Any]]:
         yield {
             "audio_base64": base64.b64encode(pcm[begin:end]).decode(),
             "alignment": alignment,
-            "normalized_alignment": alignment,
+            "normalized_alignment": None,
         }
 
 
@@ -255,6 +256,12 @@ def _without_sound(lines: list[dict[str, Any]]) -> None:
         line["audio_base64"] = None
 
 
+def _delay_times(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        for name in ("character_start_times_seconds", "character_end_times_seconds"):
+            line["alignment"][name] = [time * 1.2 for time in line["alignment"][name]]
+
+
 def _cut_within_samples(lines: list[dict[str, Any]]) -> None:
     """Sound cut within samples, a line without times, a line without sound, and a raw U+2028 in a string."""
     pcm = b"".join(base64.b64decode(line["audio_base64"]) for line in lines)
@@ -268,6 +275,7 @@ _SPOILERS: dict[Behaviour, Callable[[list[dict[str, Any]]], None]] = {
     Behaviour.UNEQUAL_ALIGNMENT: _unequal,
     Behaviour.ODD_PCM: _odd,
     Behaviour.NO_SOUND: _without_sound,
+    Behaviour.LATE_TIMES: _delay_times,
     Behaviour.ODD_LINES: _cut_within_samples,
 }
 

@@ -204,6 +204,16 @@ def test_parts_join_without_a_click(rig: Rig) -> None:
     assert np.abs(np.diff(around)).max() < 450
 
 
+def test_times_beyond_the_sound_stay_within_their_part(rig: Rig) -> None:
+    rig.server.script(Behaviour.LATE_TIMES, Behaviour.LATE_TIMES)
+    text = "A sentence of words. " * 150
+    pieces = spoken(rig.voice(default_model_id="eleven_v3"), text)
+    times = [time for word in words(pieces) for time in (word.start, word.end)]
+    assert [word.text for word in words(pieces)] == text.split()
+    assert times == sorted(times)
+    assert times[-1] <= sound(pieces).size / 48_000
+
+
 def test_a_model_of_unknown_limits_gets_short_parts_without_context(rig: Rig) -> None:
     spoken(rig.voice(default_model_id="eleven_next"), "A sentence of words. " * 150)
     assert [asked.body.keys() for asked in rig.server.requests] == [{"text", "model_id"}] * 2
