@@ -18,9 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.avatar.cache import BundleCache
 from engine.avatar.library import AvatarLibrary
-from engine.avatar.preparation import Preparation
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
 from engine.errors import InternalError
@@ -29,7 +27,7 @@ from engine.fetching.guard import FetchPolicy
 from engine.fitness import check_rendering, check_scratch, check_store
 from engine.generation import Generation
 from engine.lipsync.choose import Renderer, choose_renderer
-from engine.media.limits import MediaLimits, SoundLimits
+from engine.media.limits import SoundLimits
 from engine.records import Records
 from engine.schemas import ActionInput, CreateSession, DeleteSession, Generate, HealthReply, Status, parse_input
 from engine.sessions import Report, Sessions, session_of_job
@@ -81,7 +79,7 @@ class Engine:
         records = Records(store, _now)
         renderer = choose_renderer(settings)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
-        library = _library(settings, store, renderer)
+        library = AvatarLibrary.of(settings, store, renderer)
         sources = _sources(settings, store, fetcher)
         sessions = Sessions(store, records, library, sources, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
@@ -160,12 +158,6 @@ class Engine:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _library(settings: Settings, store: ObjectStore, renderer: Renderer) -> AvatarLibrary:
-    cache = BundleCache(settings.cache_dir / "avatars", settings.cache_bytes)
-    preparation = Preparation(renderer.preparer, MediaLimits.of(settings))
-    return AvatarLibrary(store, cache, preparation, settings.cache_dir / "work")
 
 
 def _sources(settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:
