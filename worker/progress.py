@@ -104,7 +104,7 @@ class ProgressLines:
         tenth = int(float(update.get("progress") or 0) * 10 + 1e-6)
         if (stage, tenth) != self._shown:
             self._shown = (stage, tenth)
-            self._stream.write(f"{stage:>12} {tenth * 10:3d} %\n")
+            self._stream.write(f"{stage:>16} {tenth * 10:3d} %\n")
             self._stream.flush()
 
 
