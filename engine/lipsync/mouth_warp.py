@@ -121,7 +121,7 @@ def _aside(p: Field, q: Field, mouth: Mouth, lips: Lips) -> Field:
 
 def _aperture(along: Field, mouth: Mouth, lips: Lips) -> tuple[Field, Field]:
     """How far the aperture reaches above and below the line: an ellipse, its corners sharper in a spread mouth."""
-    roundness = np.float32(0.62 + 0.12 * lips.width)
+    roundness = np.float32(0.68 + 0.06 * lips.width)
     shape = np.maximum(1 - along * along, np.float32(0)) ** roundness
     height = np.float32(lips.opening * MOST_OPENING * mouth.half) * shape
     upper = 0 if mouth.smiles else 1 - LOWER_SHARE

@@ -1,12 +1,13 @@
 """Hears how far a mouth opens and how wide it is held, from the sound's level and spectrum.
 
 The opening follows the loudness of the voice's band over the level of the recording, and how much of the
-energy lies where open vowels have their first formant. The width follows where the second formant
-lies: high in "ee", low in "oo". Formant regions: Peterson and Barney, 1952.
+energy lies where open vowels have their first formant; sounds without a pitch hardly open it. The width
+follows where the second formant lies: high in "ee", low in "oo". Formant regions: Peterson and Barney, 1952.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from math import log2, log10
 
@@ -27,13 +28,18 @@ USUAL_DB = -30.0
 RANGE_DB = 26.0
 """The mouth is closed at so many dB below the loud parts."""
 FORGET_DB = 0.16
-"""The loud level sinks by so much a spoken frame (4 dB a second), so that quiet recordings move the mouth too."""
-NOISE_START_DB, NOISE_RISE_DB, NOISE_MARGIN_DB, NOISE_HEADROOM_DB = -66.0, 0.12, 7.0, 20.0
-"""The noise floor: where it begins, its rise a frame, what must stand out of it, how far below speech it stays."""
+"""The loud level sinks by so much a voiced frame (4 dB a second), so that quiet recordings move the mouth too."""
+NOISE_FRAMES, NOISE_MARGIN_DB = 150, 7.0
+"""Speech pauses within six seconds; what doesn't is noise, and so is all that stands out of it by less than this."""
+VOICELESS = 0.3
+"""A sound without a pitch opens the mouth by so much of what a voiced one would."""
+HIGHEST_PITCH, LOWEST_PITCH = 400, 80
 
 Spectrum = NDArray[np.float64]
 _FREQUENCIES = np.fft.rfftfreq(WINDOW, 1 / HEARD_RATE)
 _HANN = np.hanning(WINDOW + 1)[:-1]
+_PERIODS = slice(HEARD_RATE // HIGHEST_PITCH, HEARD_RATE // LOWEST_PITCH + 1)
+_HANN_SELF = np.fft.irfft(np.abs(np.fft.rfft(_HANN, 2 * WINDOW)) ** 2)
 
 
 def _band(low: float, high: float) -> slice:
@@ -49,29 +55,34 @@ class Sounding:
     """One frame's sound.
 
     level: dB of full scale in the voice's band. openness: 0 (as in "ee") to 1 (as in "ah").
-    brightness: 0 (hummed through closed lips) to 1 (any vowel). width: -1 (as in "oo") to 1 (as in "ee").
+    brightness: 0 (hummed through closed lips) to 1 (any vowel). voicing: 0 (hiss) to 1 (a clear pitch).
+    width: -1 (as in "oo") to 1 (as in "ee").
     """
 
     level: float
     openness: float
     brightness: float
+    voicing: float
     width: float
 
     @property
     def opening(self) -> float:
         """How far a mouth opens for this sound when it is loud, 0 to 1."""
-        return 0.1 + 0.17 * self.brightness + 0.63 * self.openness
+        voiced = 0.1 + 0.17 * self.brightness + 0.63 * self.openness
+        return voiced * (VOICELESS + (1 - VOICELESS) * self.voicing)
 
 
 def sounding(window: NDArray[np.float64]) -> Sounding:
     """Analyse WINDOW samples at 16 kHz."""
-    power = np.abs(np.fft.rfft(window * _HANN)) ** 2
+    shaped = window * _HANN
+    power = np.abs(np.fft.rfft(shaped)) ** 2
     # Parseval, with the Hann window's mean square of 3/8 and both halves of the spectrum.
     loudness = float(power[_VOICE].sum()) * 2 / (WINDOW * WINDOW * 0.375)
     if loudness < 10 ** (SILENT_DB / 10):
-        return Sounding(SILENT_DB, 0.0, 0.0, 0.0)
+        return Sounding(SILENT_DB, 0.0, 0.0, 0.0, 0.0)
     openness = _openness(power)
-    return Sounding(10 * float(np.log10(loudness)), openness, _brightness(power), _width(power, openness))
+    level = 10 * float(np.log10(loudness))
+    return Sounding(level, openness, _brightness(power), _voicing(shaped), _width(power, openness))
 
 
 def _openness(power: Spectrum) -> float:
@@ -82,6 +93,13 @@ def _openness(power: Spectrum) -> float:
 def _brightness(power: Spectrum) -> float:
     share = float(power[_BRIGHT].sum()) / (float(power[_VOICE].sum()) + 1e-12)
     return min(1.0, max(0.0, (10 * log10(share + 1e-12) + 26) / 8))
+
+
+def _voicing(shaped: NDArray[np.float64]) -> float:
+    """How alike the sound is a pitch period later: autocorrelation over the window's own (Boersma, 1993)."""
+    likeness = np.fft.irfft(np.abs(np.fft.rfft(shaped, 2 * WINDOW)) ** 2)
+    periodic = likeness[_PERIODS] / (_HANN_SELF[_PERIODS] / _HANN_SELF[0])
+    return min(1.0, max(0.0, (float(periodic.max()) / (float(likeness[0]) + 1e-12) - 0.35) / 0.15))
 
 
 def _width(power: Spectrum, openness: float) -> float:
@@ -100,19 +118,16 @@ class _Level:
 
     def __init__(self) -> None:
         self._loud = USUAL_DB
-        self._noise = NOISE_START_DB
+        self._past = deque([SILENT_DB - NOISE_MARGIN_DB] * NOISE_FRAMES, NOISE_FRAMES)
 
-    def share(self, level: float) -> float:
+    def share(self, level: float, voicing: float) -> float:
         """How loud a frame is between closed (0) and the recording's loud parts (1)."""
-        if level <= SILENT_DB:
-            self._noise = min(self._noise, NOISE_START_DB)
-            return 0.0
-        self._noise = min(level, self._noise + NOISE_RISE_DB, self._loud - NOISE_HEADROOM_DB)
-        closed = max(self._loud - RANGE_DB, self._noise + NOISE_MARGIN_DB, SILENT_DB)
+        self._past.append(level)
+        closed = max(self._loud - RANGE_DB, min(self._past) + NOISE_MARGIN_DB, SILENT_DB)
         if level <= closed:
             return 0.0
-        self._loud = max(level, self._loud - FORGET_DB)
-        return min(1.0, (level - closed) / (self._loud - closed))
+        self._loud = max(level, self._loud - FORGET_DB * voicing)
+        return min(1.0, (level - closed) / max(self._loud - closed, 1.0))
 
 
 class _Follower:
@@ -169,7 +184,7 @@ class PreviewListener:
 
     def _feature(self, window: NDArray[np.float64]) -> Array:
         sound = sounding(window)
-        share = self._level.share(sound.level)
+        share = self._level.share(sound.level, sound.voicing)
         opening = share**0.85 * sound.opening
         width = sound.width * min(1.0, 2 * share)
         return np.array(self._follower.step(opening, width), np.float32)
