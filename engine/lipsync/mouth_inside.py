@@ -43,7 +43,7 @@ def paint_inside(picture: I420, shape: Warp, mouth: Mouth, lips: Lips, tone: Ton
     window = _window(shape, mouth)
     parts = _parts(shape, window, mouth, lips)
     dark, wet = _toned(tone, 0.11, 0.45), _toned(tone, 0.5, 0.95)
-    enamel = (BLACK + 0.86 * (tone.light - BLACK), GREY + 0.35 * (tone.lip_u - GREY), GREY + 0.22 * (tone.lip_v - GREY))
+    enamel = (BLACK + 0.86 * (tone.light - BLACK), GREY + 0.3 * (tone.lip_u - GREY), GREY + 0.28 * (tone.lip_v - GREY))
     inside = _blend(_blend(dark[0], wet[0], parts.tongue), dark[0] + (enamel[0] - dark[0]) * parts.lit, parts.teeth)
     _cover(picture.y[window], inside, parts.opening)
     half = tuple(slice(edge.start // 2, edge.stop // 2) for edge in window)
@@ -90,7 +90,7 @@ def _teeth(along: Field, below: Field, top: Field, mouth: Mouth, lips: Lips) -> 
     edge = np.float32(TEETH_BELOW * half) * (1 - np.float32(0.45) * along * along)
     soft = max(1.0, 0.03 * half)
     cover = smooth_step(below - edge, soft, -soft) * smooth_step(sides, 0.92, 0.62)
-    shown = 0.0 if mouth.smiles else 0.9 * _ramp(lips.width, -0.95, -0.2) * _ramp(lips.opening, 0.04, 0.4)
+    shown = 0.0 if mouth.smiles else 0.9 * _ramp(lips.width, -0.95, -0.2) * _ramp(lips.opening, 0.08, 0.5)
     lit = smooth_step(below + top, -0.05 * half, 0.2 * half) * (1 - np.float32(0.55) * sides)
     for gap in TEETH_GAPS:
         lit = lit * (1 - np.float32(0.22) * smooth_step(np.abs(sides - gap), 0.035, 0.0))

@@ -8,7 +8,7 @@ from engine.errors import NoFace
 from engine.lipsync.preview import MOUTH
 from engine.lipsync.preview_prepare import PreviewPreparer
 from engine.lipsync.renderer import FaceTrack
-from engine.video.i420 import Box
+from engine.video.i420 import I420, Box
 from tests.lipsync.portraits import GRACE_MOUTH, Frames, grace, plain, shifted, smiling
 
 TOP = Box(0, 0, 512, 338)
@@ -89,7 +89,7 @@ def test_a_picture_without_a_face_is_told_so() -> None:
         prepared(Frames([plain(grace(0.5))]))
 
 
-def test_a_small_face_and_a_second_one_are_warned_of() -> None:
+def test_a_small_face_is_warned_of() -> None:
     assert "pixels wide" in prepared(Frames([smiling(0.5)])).face.warnings[0]
 
 
@@ -114,3 +114,13 @@ def test_walks_twice_tells_progress_and_stops_when_cancelled() -> None:
     cancel.cancel()
     with pytest.raises(Cancelled):
         PreviewPreparer().prepare(frames, told.append, cancel)
+
+
+def test_two_faces_are_warned_of_and_one_speaks() -> None:
+    face = smiling().crop(Box(120, 30, 340, 230))
+    pair = I420.blank(440, 200)
+    for whole, part in ((pair.y, face.y), (pair.u, face.u), (pair.v, face.v)):
+        whole[:] = np.hstack([part, part[:, ::-1]])
+    track = prepared(Frames([pair]))
+    assert track.box(0) is not None
+    assert "More than one face" in track.face.warnings[0]
