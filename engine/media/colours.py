@@ -5,9 +5,9 @@ RGB and JPEG formats are full range, all else limited; BT.709 from 720 lines or 
 BT.601 below; BT.2020 where a transfer is PQ (SMPTE ST 2084) or HLG (ARIB STD-B67).
 
 The transfer and the primaries are left as they are for BT.601 and BT.709, whose differences players
-ignore. Wide gamut and HDR go through libswscale's colour mapping, which converts the primaries and
-tone-maps PQ and HLG perceptually: measured on greys, PQ of 100 nit gives Y 126, 203 nit 149, 1000 nit
-194 and 4000 nit 221; HLG of 0.5 gives 115, 0.75 164 and 1.0 234.
+ignore. Wide gamut and HDR go through libswscale's colour mapping. It converts the primaries, drawing
+in the most saturated colours a little, and tone-maps PQ and HLG perceptually: measured on greys, PQ of
+100 nit gives Y 126, 203 nit 149, 1000 nit 194 and 4000 nit 221; HLG of 0.5 gives 115, 0.75 164, 1.0 234.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Meaning:
     primaries: str
     transfer: str
     mapped: bool
+    hdr: bool
 
     def declare(self) -> str:
         """The filter that tells the ones after it what they get."""
@@ -68,7 +69,10 @@ class Meaning:
     def target(self) -> str:
         """The options that make a `scale` filter convert to BT.709, limited range."""
         plain = "out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int"
-        return f"{plain}:out_primaries=bt709:out_transfer=bt709:intent=perceptual" if self.mapped else plain
+        if not self.mapped:
+            return plain
+        intent = "perceptual" if self.hdr else "relative_colorimetric"
+        return f"{plain}:out_primaries=bt709:out_transfer=bt709:intent={intent}"
 
 
 def meaning_of(tags: Tags, width: int, height: int) -> Meaning:
@@ -83,6 +87,7 @@ def meaning_of(tags: Tags, width: int, height: int) -> Meaning:
         primaries=_primaries(tags),
         transfer=_MAPPED_TRANSFERS.get(tags.transfer, "bt709"),
         mapped=mapped,
+        hdr=tags.transfer in _HDR,
     )
 
 

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import struct
 
+import av
+from av.sidedata.sidedata import SideDataContainer, Type
+
+from engine.media.graph import Chain, picture_source
+
+LAST_SIDE_DATA = 31
+"""AV_FRAME_DATA_EXIF, the newest kind in FFmpeg 8."""
+
 MATRIX = struct.Struct("=9i")
 
 _FILTERS: dict[tuple[int, int, int, int], tuple[str, ...]] = {
@@ -32,6 +40,23 @@ def turning_filters(display_matrix: bytes | None) -> tuple[str, ...]:
     if abs(a) + abs(d) >= abs(b) + abs(c):
         return _FILTERS.get((_sign(a), 0, 0, _sign(d)), ())
     return _FILTERS.get((0, _sign(b), _sign(c), 0), ())
+
+
+def display_matrix(frame: av.VideoFrame) -> bytes | None:
+    """The frame's display matrix, if it has one."""
+    try:
+        side_data: object = frame.side_data
+    except ValueError:
+        # PyAV can't list side data of kinds newer than its own table, such as a photograph's EXIF.
+        side_data = _without_new_side_data(frame).side_data
+    matrix = side_data.get(Type.DISPLAYMATRIX) if isinstance(side_data, SideDataContainer) else None
+    return bytes(matrix) if matrix is not None else None
+
+
+def _without_new_side_data(frame: av.VideoFrame) -> av.VideoFrame:
+    newer = range(len(Type), LAST_SIDE_DATA + 1)
+    chain = Chain(picture_source(frame), tuple(f"sidedata=mode=delete:type={kind}" for kind in newer), "buffersink")
+    return next(bare for bare in chain.push(frame) if isinstance(bare, av.VideoFrame))
 
 
 def swaps_sides(filters: tuple[str, ...]) -> bool:

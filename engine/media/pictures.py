@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import av
-from av.sidedata.sidedata import SideDataContainer, Type
 
 from engine.media.colours import Tags, meaning_of
 from engine.media.graph import Chain, picture_source
-from engine.media.orientation import swaps_sides, turning_filters
+from engine.media.orientation import display_matrix, swaps_sides, turning_filters
 from engine.media.wire import Reason, Refusal
 
 SMALLEST_SIDE = 64
@@ -80,7 +79,7 @@ def look_of(frame: av.VideoFrame) -> Look:
         format=frame.format.name,
         alpha=frame.format.has_palette or any(part.is_alpha for part in frame.format.components),
         tags=_tags(frame),
-        turning=turning_filters(_display_matrix(frame)),
+        turning=turning_filters(display_matrix(frame)),
     )
 
 
@@ -121,14 +120,6 @@ def _within(size: Size, max_pixels: int) -> Size:
     if size.width * size.height > max_pixels:
         raise Refusal(Reason.TOO_LARGE, size.width * size.height)
     return size
-
-
-def _display_matrix(frame: av.VideoFrame) -> bytes | None:
-    side_data: object = frame.side_data
-    if not isinstance(side_data, SideDataContainer):
-        return None
-    matrix = side_data.get(Type.DISPLAYMATRIX)
-    return bytes(matrix) if matrix is not None else None
 
 
 def _tags(frame: av.VideoFrame) -> Tags:

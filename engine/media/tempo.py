@@ -31,16 +31,14 @@ class Clock:
 
         Where stamps go missing or back, time goes on by the usual period.
         """
-        if self._last is None or self._origin is None:
-            self._last, self._origin = Fraction(0), stamp or Fraction(0)
-            return self._last
-        expected = self._last + self._period
-        time = expected if stamp is None else stamp - self._origin
-        if time <= self._last:
-            time = expected
-            self._origin = (stamp or Fraction(0)) - expected
-        self._last = time
-        return time
+        expected = Fraction(0) if self._last is None else self._last + self._period
+        if stamp is None:
+            self._last = expected
+        elif self._origin is not None and self._last is not None and stamp - self._origin > self._last:
+            self._last = stamp - self._origin
+        else:
+            self._origin, self._last = stamp - expected, expected
+        return self._last
 
 
 class Tempo:
