@@ -68,18 +68,22 @@ class _Upload:
         return {"PartNumber": number, "ETag": answer["ETag"]}
 
     def complete(self, sent: list[dict[str, Any]]) -> dict[str, Any]:
-        try:
-            return self.request("complete_multipart_upload", MultipartUpload={"Parts": sent})
-        except UploadGone:
-            return self._completed_before()
+        """What the store says of the finished object. Ceph's answer to the completion holds no etag, so it is asked."""
+        answer = None
+        with suppress(UploadGone):
+            answer = self.request("complete_multipart_upload", MultipartUpload={"Parts": sent})
+        # When the completion's answer was lost the upload is gone, and the object alone can tell that it succeeded.
+        finished = self._finished() or answer
+        if finished is None:
+            raise StorageUnavailable("The object store has lost an upload. Try again.")
+        return finished
 
-    def _completed_before(self) -> dict[str, Any]:
-        """The object, when an earlier attempt to complete it succeeded and only its answer was lost."""
+    def _finished(self) -> dict[str, Any] | None:
         with suppress(Absent):
             found = self.bucket.request("head_object", self.key, self.deadline)
             if found.get("Metadata", {}).get(WRITE_ID) == self.write_id:
                 return found
-        raise StorageUnavailable("The object store has lost an upload. Try again.")
+        return None
 
     def abort(self) -> None:
         with suppress(EngineError, Absent, UploadGone):
