@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
@@ -17,6 +18,7 @@ from engine.media.frames import ClipInfo, open_frames
 from engine.media.limits import MediaLimits, SoundLimits
 from engine.video.i420 import I420
 
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 WIDTH, HEIGHT = 128, 96
 MEDIA_LIMITS = MediaLimits(10_000_000, 60, 1280 * 720, 3_000_000_000, 30)
 SOUND_LIMITS = SoundLimits(10_000_000, 60, 3_000_000_000, 30)
@@ -119,20 +121,23 @@ def recording(
     path: Path, channels: Sequence[NDArray[np.float32]], rate: int, codec: str, container: str | None = None
 ) -> Path:
     """Write channels of samples in [-1, 1] as a sound file."""
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[len(channels)]
     with av.open(str(path), "w", format=container) as output:
-        add_sound(output, np.stack(channels), rate, codec, layout)
+        fill_sound(output, sound_track(output, len(channels), rate, codec), np.stack(channels))
     return path
 
 
-def add_sound(
-    output: av.container.OutputContainer, channels: NDArray[np.float32], rate: int, codec: str, layout: str
-) -> None:
+def sound_track(output: OutputContainer, channels: int, rate: int, codec: str) -> av.AudioStream:
     stream = output.add_stream(codec, rate=rate)
     assert isinstance(stream, av.AudioStream)
-    stream.codec_context.layout = layout
+    stream.codec_context.layout = LAYOUTS[channels]
     if codec == "vorbis":
         stream.codec_context.options = {"strict": "-2"}
+    return stream
+
+
+def fill_sound(output: OutputContainer, stream: av.AudioStream, channels: NDArray[np.float32]) -> None:
+    """Encode channels of samples and end the stream."""
+    layout, rate = LAYOUTS[len(channels)], stream.rate
     frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(channels), format="fltp", layout=layout)
     frame.rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
     resampler = av.AudioResampler(stream.codec_context.format, layout, rate, stream.codec_context.frame_size or None)

@@ -14,7 +14,7 @@ from engine.errors import AudioSilent, AudioTooLarge, AudioTooLong, AudioTooShor
 from engine.media.limits import SoundLimits
 from engine.media.sound import DecodedSound, decode_sound
 from engine.settings import Settings
-from tests.media.made import SOUND_LIMITS, add_sound, film, gray, recording, tone
+from tests.media.made import SOUND_LIMITS, fill_sound, film, gray, recording, sound_track, tone
 
 
 def heard(path: Path, limits: SoundLimits = SOUND_LIMITS) -> tuple[NDArray[np.int16], DecodedSound]:
@@ -100,11 +100,12 @@ def test_a_videos_sound_is_heard(tmp_path: Path) -> None:
         stream = output.add_stream("libx264", rate=25)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        track = sound_track(output, 2, 48_000, "aac")
         frame = gray(90)
         frame.pts, frame.time_base = 0, Fraction(1, 25)
         output.mux(stream.encode(frame))
         output.mux(stream.encode())
-        add_sound(output, np.stack([tone(0.5)] * 2), 48_000, "aac", "stereo")
+        fill_sound(output, track, np.stack([tone(0.5)] * 2))
     samples, sound = heard(path)
     assert pitch(samples) == pytest.approx(440, abs=3)
     assert sound.codec == "aac"
@@ -158,8 +159,8 @@ def test_a_length_that_no_header_tells_is_limited_all_the_same(tmp_path: Path) -
 
 
 def test_a_recording_cut_short_gives_what_it_has_and_says_so(tmp_path: Path) -> None:
-    whole = recording(tmp_path / "whole.m4a", [tone(4)], 48_000, "aac").read_bytes()
-    path = tmp_path / "cut.m4a"
+    whole = recording(tmp_path / "whole.mka", [tone(4)], 48_000, "libopus", "matroska").read_bytes()
+    path = tmp_path / "cut.mka"
     path.write_bytes(whole[: len(whole) // 2])
     samples, sound = heard(path)
     assert 48_000 < len(samples) < 144_000
