@@ -25,12 +25,23 @@ from engine.errors import InternalError
 from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.fitness import check_rendering, check_scratch, check_store
-from engine.generation import Generation
+from engine.generation import Generation, Run
+from engine.jobs import JobName, Jobs
 from engine.lipsync.choose import Renderer, choose_renderer
 from engine.media.limits import SoundLimits
 from engine.records import Records
-from engine.schemas import ActionInput, CreateSession, DeleteSession, Generate, HealthReply, Status, parse_input
-from engine.sessions import Report, Sessions, session_of_job
+from engine.schemas import (
+    ActionInput,
+    CreateSession,
+    DeleteSession,
+    Generate,
+    GenerateReply,
+    HealthReply,
+    SessionReply,
+    Status,
+    parse_input,
+)
+from engine.sessions import Report, Sessions, Standing, session_of_job
 from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
@@ -83,7 +94,8 @@ class Engine:
         sources = _sources(settings, store, fetcher)
         sessions = Sessions(store, records, library, sources, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
-        generation = Generation(store, records, sessions, library, sounds, renderer, EncoderSettings(), _now)
+        jobs = Jobs(store, records, _now)
+        generation = Generation(store, jobs, sessions, library, sounds, renderer, EncoderSettings())
         return cls(settings, store, records, renderer, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
@@ -93,27 +105,40 @@ class Engine:
         """
         request = parse_input(job.input)
         with self._scratch() as scratch:
-            reply = self._perform(request, job.key(), scratch, progress, cancel)
+            reply = self._perform(request, job, scratch, progress, cancel)
         return reply.model_dump(mode="json", exclude_none=True)
 
     def _perform(
-        self, request: ActionInput, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
+        self, request: ActionInput, job: Job, scratch: Path, progress: ProgressSink, cancel: CancelToken
     ) -> BaseModel:
         match request:
             case Generate():
-                session_id = request.session_id or session_of_job(job_key)
-                report = _reporting(progress, {"session_id": session_id})
-                return self.generation.run(request, session_id, job_key, scratch, report, cancel)
+                return self._generate(request, job.key(), scratch, progress, cancel)
             case CreateSession():
-                session_id = request.session_id or session_of_job(job_key)
-                report = _reporting(progress, {"session_id": session_id, "status": "preparing"})
-                return self.sessions.create(request, session_id, job_key, scratch, report, cancel)
+                return self._create_session(request, job.key(), scratch, progress, cancel)
             case DeleteSession():
                 return self.sessions.delete(request.session_id)
             case Status(session_id=str(session_id)):
                 return self.sessions.reply(self.sessions.get(session_id))
             case _:
                 return self.health()
+
+    def _generate(
+        self, request: Generate, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
+    ) -> GenerateReply:
+        name = JobName(job_key, job_key)
+        if request.idempotency_key is not None:
+            name = JobName.of_idempotency_key(request.idempotency_key, job_key)
+        session_id = request.session_id or session_of_job(name.record_id)
+        standing = Standing(_reporting(progress, {"session_id": session_id}))
+        return self.generation.run(Run(request, name, session_id, self.store, scratch, standing, cancel))
+
+    def _create_session(
+        self, request: CreateSession, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
+    ) -> SessionReply:
+        session_id = request.session_id or session_of_job(job_key)
+        report = _reporting(progress, {"session_id": session_id, "status": "preparing"})
+        return self.sessions.create(request, session_id, job_key, scratch, report, cancel)
 
     def health(self) -> HealthReply:
         """How the worker is, without doing any work."""

@@ -26,6 +26,7 @@
     - TtsRejected                   tts_rejected
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
+  - IdempotencyConflict             422 idempotency_conflict
   - OperatorError                   500: the service has to change
     - SpeechNotConfigured           tts_not_configured
     - TtsMisconfigured              502 tts_misconfigured
@@ -214,6 +215,13 @@ class Conflict(EngineError):
 
     code = "conflict"
     http_status = 409
+
+
+class IdempotencyConflict(EngineError):
+    """The caller's idempotency key came with another request before."""
+
+    code = "idempotency_conflict"
+    http_status = 422
 
 
 class OperatorError(EngineError):

@@ -2,109 +2,100 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.key import canonical_hash
 from engine.avatar.library import AvatarLibrary
 from engine.cancel import Cancelled, CancelToken
-from engine.captions import webvtt
-from engine.errors import EngineError, InternalError, SessionFailed, SessionNotFound
+from engine.errors import EngineError, SessionFailed, SessionNotFound
+from engine.jobs import JobName, Jobs
+from engine.kept_speech import KeptSpeech
 from engine.lipsync.choose import Renderer
 from engine.lipsync.order import FrameOrder
+from engine.outputs import Outputs, save
 from engine.pipeline import MadeVideo, Pipeline, VideoRequest
-from engine.records import JobRecord, Records
+from engine.pulse import beating
 from engine.schemas import CreateSession, Generate, Generated, GenerateReply, WordTime
-from engine.sessions import Report, Sessions
+from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
 from engine.sounds import Sound, Sounds
-from engine.store.protocol import ObjectStore
+from engine.store.protocol import ObjectStore, OutputStore
 from engine.video.encode import EncoderSettings
-
-log = logging.getLogger(__name__)
 
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """The keys of what one job makes."""
+class Run:
+    """One run of one generate job.
 
-    folder: str
+    session_id: the session to speak with, or the one to make where the request names none.
+    target, target_name: where the video goes: the service's store, or the bucket that came with the job and its name.
+    scratch: a folder of the run's own.
+    """
 
-    @classmethod
-    def of(cls, session_id: str, job_id: str, input_hash: str) -> Outputs:
-        """The same job with the same input has the same keys; with another input, others."""
-        return cls(f"outputs/{session_id}/{job_id}-{input_hash[:8]}")
-
-    @property
-    def video(self) -> str:
-        return f"{self.folder}/video.mp4"
-
-    @property
-    def audio(self) -> str:
-        return f"{self.folder}/audio.mp3"
-
-    @property
-    def captions(self) -> str:
-        return f"{self.folder}/captions.vtt"
+    request: Generate
+    name: JobName
+    session_id: str
+    target: OutputStore
+    scratch: Path
+    standing: Standing
+    cancel: CancelToken
+    target_name: str | None = None
 
     @property
-    def thumbnail(self) -> str:
-        return f"{self.folder}/thumbnail.jpg"
+    def input_hash(self) -> str:
+        fields = self.request.model_dump(mode="json", exclude={"idempotency_key"})
+        return canonical_hash(fields if self.target_name is None else {**fields, "target": self.target_name})
 
     @property
-    def result(self) -> str:
-        return f"{self.folder}/result.json"
+    def outputs(self) -> Outputs:
+        return Outputs.of(self.session_id, self.name.record_id, self.input_hash)
+
+    def part(self, start: float, end: float) -> Report:
+        """Progress of a part of the work, from ``start`` to ``end`` of the whole."""
+        return lambda stage, share: self.standing.told(stage, start + (end - start) * share)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """Runs generate jobs. ``now`` gives the time in UTC."""
+    """Runs generate jobs."""
 
     store: ObjectStore
-    records: Records
+    jobs: Jobs
     sessions: Sessions
     library: AvatarLibrary
     sounds: Sounds
     renderer: Renderer
     encoder: EncoderSettings
-    now: Callable[[], datetime]
 
-    def run(
-        self, request: Generate, session_id: str, job_id: str, scratch: Path, report: Report, cancel: CancelToken
-    ) -> GenerateReply:
+    def run(self, run: Run) -> GenerateReply:
         """Make the video, or find the one that the same job has made before.
 
-        ``session_id`` names the session to speak with, or the one to make where the request names none.
         What is wrong with the request by itself is raised before anything is written.
         """
-        self._admit(request)
-        input_hash = canonical_hash(request.model_dump(mode="json"))
-        record = self._begin(request, session_id, job_id, input_hash)
-        if record.state == "done" and record.result is not None:
-            return self.reply(Generated.model_validate(record.result))
-        outputs = Outputs.of(session_id, job_id, input_hash)
-        try:
-            generated = self._generate(request, session_id, job_id, outputs, scratch, report, cancel)
-        except BaseException as error:
-            self._end(job_id, outputs, error)
-            raise
-        return self.reply(generated)
+        self._admit(run.request)
+        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.cancel)
+        if generated is None:
+            with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS):
+                generated = self._generate(run)
+        return self.reply(generated, run.target)
 
-    def reply(self, generated: Generated) -> GenerateReply:
+    def reply(self, generated: Generated, target: OutputStore) -> GenerateReply:
         """The stored result with addresses made for this reply."""
         return GenerateReply(
             **generated.model_dump(),
-            video_url=self.store.url(generated.video_key),
-            audio_url=self.store.url(generated.audio_key),
-            captions_url=self.store.url(generated.captions_key),
-            thumbnail_url=self.store.url(generated.thumbnail_key),
+            video_url=target.url(generated.video_key),
+            audio_url=target.url(generated.audio_key),
+            captions_url=target.url(generated.captions_key),
+            thumbnail_url=target.url(generated.thumbnail_key),
         )
 
     def _admit(self, request: Generate) -> None:
@@ -114,113 +105,66 @@ class Generation:
         else:
             self.sessions.sources.find(request.avatar_video_path)
 
-    def _begin(self, request: Generate, session_id: str, job_id: str, input_hash: str) -> JobRecord:
-        now = self.now()
-        new = JobRecord(
-            job_id=job_id,
-            action=request.action,
-            session_id=session_id,
-            input_hash=input_hash,
-            state="running",
-            heartbeat=now,
-            created=now,
-            updated=now,
-        )
-        if self.records.jobs.create(new):
-            return new
-        record = self.records.jobs.update(job_id, lambda old: self._again(old, new))
-        if record is None:
-            raise InternalError("The job's record vanished while it was being read. Send the job again.")
-        return record
-
-    def _again(self, old: JobRecord, new: JobRecord) -> JobRecord:
-        if old.input_hash != new.input_hash:
-            return new
-        if old.state == "done" and old.result is not None and self._stored(old.result):
-            return old
-        return new.model_copy(update={"attempt": old.attempt + 1, "created": old.created})
-
-    def _stored(self, result: dict[str, object]) -> bool:
-        return self.store.head(Generated.model_validate(result).video_key) is not None
-
-    def _generate(
-        self,
-        request: Generate,
-        session_id: str,
-        job_id: str,
-        outputs: Outputs,
-        scratch: Path,
-        report: Report,
-        cancel: CancelToken,
-    ) -> Generated:
+    def _generate(self, run: Run) -> Generated:
         began = time.perf_counter()
-        share = 0.0 if request.session_id else PREPARATION_SHARE
-        sound = self.sounds.open(request, scratch, cancel)
-        avatar = self._avatar(request, session_id, job_id, scratch, _part(report, 0.0, share), cancel)
-        fetched = time.perf_counter()
-        made = self._video(request, sound, avatar, scratch, _part(report, share, 1.0), cancel)
-        cancel.check()
+        sound, avatar = self._sound_and_avatar(run)
+        ready = time.perf_counter()
+        made = self._video(run, sound, avatar)
+        run.cancel.check()
         drawn = time.perf_counter()
-        self._save(made, outputs)
-        timings = {**made.seconds, "avatar": fetched - began, "saving": time.perf_counter() - drawn}
-        timings["total"] = time.perf_counter() - began
-        generated = self._generated(request, session_id, sound, avatar, made, outputs, timings)
-        self._publish(generated, job_id, outputs, cancel)
+        save(made, run.outputs, run.target)
+        saved = time.perf_counter()
+        timings = {**made.seconds, "sound_and_avatar": ready - began, "saving": saved - drawn, "total": saved - began}
+        generated = self._generated(run, sound, avatar, replace(made, seconds=timings))
+        self._publish(run, generated)
         return generated
 
-    def _avatar(
-        self, request: Generate, session_id: str, job_id: str, scratch: Path, report: Report, cancel: CancelToken
-    ) -> PreparedAvatar:
-        if request.session_id is None:
-            create = CreateSession(action="create_session", avatar_video_path=request.avatar_video_path)
-            self.sessions.create(create, session_id, job_id, scratch, report, cancel)
-        avatar = self.library.fetch(self.sessions.avatar_key(session_id), cancel)
+    def _sound_and_avatar(self, run: Run) -> tuple[Sound, PreparedAvatar]:
+        """The avatar is fetched or prepared while the speech is made; where one fails, the other stops."""
+        kept = KeptSpeech(self.store, run.outputs.speech)
+        with ThreadPoolExecutor(1, thread_name_prefix="avatar") as beside:
+            avatar = beside.submit(copy_context().run, self._avatar, run)
+            avatar.add_done_callback(lambda done: run.cancel.cancel() if done.exception() else None)
+            try:
+                sound = self.sounds.open(run.request, kept, run.scratch, run.cancel)
+            except Cancelled:
+                avatar.result()
+                raise
+            except BaseException:
+                run.cancel.cancel()
+                raise
+            return sound, avatar.result()
+
+    def _avatar(self, run: Run) -> PreparedAvatar:
+        if run.request.session_id is None:
+            create = CreateSession(action="create_session", avatar_video_path=run.request.avatar_video_path)
+            report = run.part(0.0, PREPARATION_SHARE)
+            self.sessions.create(create, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
+        avatar = self.library.fetch(self.sessions.avatar_key(run.session_id), run.cancel)
         if avatar is None:
             raise SessionFailed("The session's prepared avatar is gone or damaged. Create the session again.")
         return avatar
 
-    def _video(
-        self,
-        request: Generate,
-        sound: Sound,
-        avatar: PreparedAvatar,
-        scratch: Path,
-        report: Report,
-        cancel: CancelToken,
-    ) -> MadeVideo:
+    def _video(self, run: Run, sound: Sound, avatar: PreparedAvatar) -> MadeVideo:
+        report = run.part(0.0 if run.request.session_id else PREPARATION_SHARE, 1.0)
         with avatar.open_frames() as frames:
+            order = FrameOrder.beginning(run.request.sync_mode, frames.count, run.request.start_seconds)
             video = VideoRequest(
                 pieces=sound.pieces,
                 frames=frames,
                 track=avatar.track,
-                order=FrameOrder.beginning(request.sync_mode, frames.count, request.start_seconds),
-                folder=scratch,
+                order=order,
+                folder=run.scratch,
                 comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
                 encoder=self.encoder,
             )
-            pipeline = Pipeline(video, self.renderer.lipsync, cancel)
+            pipeline = Pipeline(video, self.renderer.lipsync, run.cancel)
             return pipeline.run(lambda done: report("drawing", done / max(sound.likely_frames, done + 1)))
 
-    def _save(self, made: MadeVideo, outputs: Outputs) -> None:
-        with made.audio.open("rb") as audio:
-            self.store.upload(outputs.audio, audio, "audio/mpeg")
-        self.store.put(outputs.captions, webvtt(made.words).encode(), "text/vtt")
-        self.store.put(outputs.thumbnail, made.thumbnail, "image/jpeg")
-        with made.video.open("rb") as video:
-            self.store.upload(outputs.video, video, "video/mp4")
-
-    def _generated(
-        self,
-        request: Generate,
-        session_id: str,
-        sound: Sound,
-        avatar: PreparedAvatar,
-        made: MadeVideo,
-        outputs: Outputs,
-        timings: dict[str, float],
-    ) -> Generated:
+    def _generated(self, run: Run, sound: Sound, avatar: PreparedAvatar, made: MadeVideo) -> Generated:
+        outputs = run.outputs
         return Generated(
-            session_id=session_id,
+            session_id=run.session_id,
             duration=made.duration,
             frames=made.frames,
             video_key=outputs.video,
@@ -231,34 +175,49 @@ class Generation:
             renderer=self.renderer.name,
             voice_used=sound.voice_used,
             tts_characters=sound.characters,
-            timings={stage: round(seconds, 3) for stage, seconds in timings.items()},
+            timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
             warnings=[*avatar.manifest.warnings, *avatar.manifest.face.warnings],
-            metadata=request.metadata,
+            metadata=run.request.metadata,
+            kept_elsewhere=run.target_name is not None,
         )
 
-    def _publish(self, generated: Generated, job_id: str, outputs: Outputs, cancel: CancelToken) -> None:
+    def _publish(self, run: Run, generated: Generated) -> None:
         """From here on the result counts: not for a session that was deleted, nor for a cancelled job."""
-        if self.records.sessions.get(generated.session_id) is None:
+        self._require_session(run)
+        run.cancel.check()
+        self.store.put(run.outputs.result, generated.model_dump_json().encode(), "application/json")
+        self.jobs.done(run.name.record_id, generated)
+        KeptSpeech(self.store, run.outputs.speech).forget()
+
+    def _beat(self, run: Run) -> None:
+        """Keep the job's record alive; stop the work when its session has been deleted."""
+        self.jobs.beat(run.name.record_id, run.standing.stage, run.standing.share)
+        if run.request.session_id is not None and not self.sessions.exists(run.session_id):
+            run.cancel.cancel()
+
+    def _require_session(self, run: Run) -> None:
+        if not self.sessions.exists(run.session_id):
             raise SessionNotFound("The session was deleted while its video was being made.")
-        cancel.check()
-        self.store.put(outputs.result, generated.model_dump_json().encode(), "application/json")
-        changes = {"state": "done", "progress": 1.0, "result": generated.model_dump(mode="json"), "updated": self.now()}
-        self.records.jobs.update(job_id, lambda old: old.model_copy(update=changes))
 
-    def _end(self, job_id: str, outputs: Outputs, error: BaseException) -> None:
-        """Remove what was half made, and write down how the job ended."""
-        for item in list(self.store.list(f"{outputs.folder}/")):
-            self.store.delete(item.key)
-        told = error if isinstance(error, EngineError) else InternalError("The video could not be made.")
-        changes = {
-            "state": "cancelled" if isinstance(error, Cancelled) else "failed",
-            "error": {"code": told.code, "message": told.message, "retryable": told.retryable},
-            "updated": self.now(),
-        }
-        self.records.jobs.update(job_id, lambda old: old.model_copy(update=changes))
+    @contextmanager
+    def _ending(self, run: Run) -> Iterator[None]:
+        """See to it that a run which fails leaves nothing half made, and a record that says how it ended."""
+        try:
+            yield
+        except Cancelled:
+            self._end(run, Cancelled())
+            self._require_session(run)
+            raise
+        except BaseException as error:
+            self._end(run, error)
+            raise
 
-
-def _part(report: Report, start: float, end: float) -> Report:
-    """Progress of a part of the work, from ``start`` to ``end`` of the whole."""
-    return lambda stage, share: report(stage, start + (end - start) * share)
+    def _end(self, run: Run, error: BaseException) -> None:
+        outputs = run.outputs
+        for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
+            run.target.delete(key)
+        self.store.delete(outputs.result)
+        if not (isinstance(error, EngineError) and error.retryable):
+            KeptSpeech(self.store, outputs.speech).forget()
+        self.jobs.ended(run.name.record_id, error)

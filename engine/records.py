@@ -69,6 +69,7 @@ class JobRecord(Record):
     owner: str | None = None
     session_id: str | None = None
     input_hash: str
+    queue_id: str = ""
     state: Literal["running", "done", "failed", "cancelled"]
     stage: str = ""
     progress: float = Field(0.0, ge=0, le=1)

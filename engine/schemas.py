@@ -61,6 +61,9 @@ class Generate(ActionInput):
     audio_url: str | None = None
     sync_mode: SyncMode = Field("bounce", description="What happens when the sound outlasts the avatar.")
     start_seconds: float = Field(0, ge=0, allow_inf_nan=False, description="Where in the avatar to begin.")
+    idempotency_key: str | None = Field(
+        None, min_length=1, max_length=255, description="The same key gives the same outputs, whatever the job's id."
+    )
     metadata: JsonValue = Field(None, description=f"Up to {METADATA_BYTES} bytes of the caller's own JSON, echoed.")
 
     @model_validator(mode="after")
@@ -196,6 +199,7 @@ class Generated(BaseModel):
     gpu_seconds: float
     warnings: list[str]
     metadata: JsonValue = None
+    kept_elsewhere: bool = Field(False, description="Whether the files lie in the bucket that came with the job.")
 
 
 class GenerateReply(Generated):

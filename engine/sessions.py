@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from engine.avatar.key import PreparationOptions, canonical_hash
 from engine.avatar.bundle import PreparedAvatar
+from engine.avatar.key import PreparationOptions, canonical_hash
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import Cancelled, CancelToken
@@ -25,15 +23,15 @@ from engine.errors import (
     SessionNotFound,
     SessionNotReady,
 )
+from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
 from engine.store.protocol import ObjectStore
 
-log = logging.getLogger(__name__)
-
 PREPARING = "Session created. Avatar preparation started."
 READY = "Session is ready"
-RECORD_SECONDS = 1.0
+PULSE_SECONDS = 3.0
+"""How often a job that is at work says so in its record, and looks whether its session is still wanted."""
 
 Report = Callable[[str, float], None]
 """Told the stage that runs and the share of the whole work that is done, 0 to 1."""
@@ -42,6 +40,19 @@ Report = Callable[[str, float], None]
 def session_of_job(job_id: str) -> str:
     """The id of the session that a job makes when its caller names none: the same at every try of the job."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"session-of-job:{job_id}"))
+
+
+@dataclass
+class Standing:
+    """How far a job is: told to ``report`` at once, and read by the job's pulse for its record."""
+
+    report: Report
+    stage: str = ""
+    share: float = 0.0
+
+    def told(self, stage: str, share: float) -> None:
+        self.stage, self.share = stage, share
+        self.report(stage, share)
 
 
 @dataclass(frozen=True)
@@ -67,12 +78,12 @@ class Sessions:
         record = self._begin(request, session_id, job_id)
         if record.status == "ready":
             return self.reply(record)
-        with self._ending(session_id):
+        standing = Standing(report)
+        with self._ending(session_id), beating(lambda: self._beat(session_id, standing, cancel), PULSE_SECONDS):
             file = source.file(scratch, cancel)
-            told = self._recording(session_id, report)
-            avatar = self.library.prepare(file, PreparationOptions(), told, cancel)
+            avatar = self.library.prepare(file, PreparationOptions(), standing.told, cancel)
             while not self.library.add_ref(avatar.key, session_id):
-                avatar = self.library.prepare(file, PreparationOptions(), told, cancel)
+                avatar = self.library.prepare(file, PreparationOptions(), standing.told, cancel)
             return self.reply(self._finish(session_id, avatar))
 
     def get(self, session_id: str) -> SessionRecord:
@@ -81,6 +92,9 @@ class Sessions:
         if record is None:
             raise _not_found(session_id)
         return record
+
+    def exists(self, session_id: str) -> bool:
+        return self.records.sessions.get(session_id) is not None
 
     def avatar_key(self, session_id: str) -> str:
         """The key of the avatar that the session speaks with.
@@ -152,23 +166,14 @@ class Sessions:
         record = self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
         if record is None:
             self.library.remove_ref(avatar.key, session_id)
-            raise SessionNotFound("The session was deleted while its avatar was being prepared.")
+            raise _deleted()
         return record
 
-    def _recording(self, session_id: str, report: Report) -> Report:
-        """Tell ``report``, and the session's record about once a second."""
-        last = -RECORD_SECONDS
-
-        def told(stage: str, share: float) -> None:
-            nonlocal last
-            report(stage, share)
-            if time.monotonic() - last < RECORD_SECONDS:
-                return
-            last = time.monotonic()
-            changes = {"progress": share, "heartbeat": self.now(), "updated": self.now()}
-            self._update(session_id, lambda old: old.model_copy(update=changes))
-
-        return told
+    def _beat(self, session_id: str, standing: Standing, cancel: CancelToken) -> None:
+        """Keep the record alive; stop the preparation when its session has been deleted."""
+        changes = {"progress": standing.share, "heartbeat": self.now()}
+        if self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes)) is None:
+            cancel.cancel()
 
     @contextmanager
     def _ending(self, session_id: str) -> Iterator[None]:
@@ -180,6 +185,8 @@ class Sessions:
             raise
         except Cancelled:
             self._fail(session_id, Interrupted("The preparation was cancelled. Create the session again."))
+            if not self.exists(session_id):
+                raise _deleted() from None
             raise
         except BaseException:
             self._fail(session_id, InternalError("The avatar could not be prepared because of a defect."))
@@ -213,6 +220,10 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
         face_height=manifest.face.height,
         warnings=[*manifest.warnings, *manifest.face.warnings],
     )
+
+
+def _deleted() -> SessionNotFound:
+    return SessionNotFound("The session was deleted while its avatar was being prepared.")
 
 
 def _not_found(session_id: str) -> SessionNotFound:

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.cancel import CancelToken
 from engine.errors import AudioTooLarge, AudioTooShort, AudioUnreadable
 from engine.fetching.download import FetchLimits, GuardedFetcher
+from engine.kept_speech import KeptSpeech
 from engine.media.limits import SoundLimits
 from engine.media.sound import decode_sound
 from engine.schemas import Generate
@@ -52,19 +53,24 @@ class Sounds:
         else:
             self._decoded(request.audio_base64 or "")
 
-    def open(self, request: Generate, scratch: Path, cancel: CancelToken) -> Sound:
+    def open(self, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Sound:
         """Begin to speak the text, or bring the recording into ``scratch`` and check it.
 
+        Speech that costs money is made to its end and ``kept`` before this returns.
         Raises the text's, the voice's and the recording's errors.
         """
         if request.text is not None:
-            return self._spoken(request.text, request, cancel)
+            return self._spoken(request.text, request, kept, scratch, cancel)
         return self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
 
-    def _spoken(self, text: str, request: Generate, cancel: CancelToken) -> Sound:
+    def _spoken(self, text: str, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Sound:
         spoken = spoken_text(text, self.max_text_characters)
         settings = request.voice_settings or VoiceSettings()
-        utterance = self.voice.speak(SpeechRequest(spoken, request.voice_id, request.model_id, settings), cancel)
+        wanted = SpeechRequest(spoken, request.voice_id, request.model_id, settings)
+        if self.voice.paid:
+            utterance = kept.recall_or_buy(lambda: self.voice.speak(wanted, cancel), scratch, cancel)
+        else:
+            utterance = self.voice.speak(wanted, cancel)
         likely = max(1, len(spoken) * FRAME_RATE // CHARACTERS_PER_SECOND)
         return Sound(utterance.pieces, likely, utterance.voice_used, utterance.characters)
 

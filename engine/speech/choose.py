@@ -13,6 +13,8 @@ from engine.speech.voice import SpeechRequest, Utterance, Voice
 class UnconfiguredVoice:
     """The voice of a service that has none: it works on sound that the caller sends, and says so for text."""
 
+    paid = False
+
     def speak(self, request: SpeechRequest, cancel: CancelToken) -> Utterance:
         """Raises SpeechNotConfigured."""
         raise SpeechNotConfigured(

@@ -55,6 +55,8 @@ _Received = queue.SimpleQueue[TimedSound | _PartEnd | _Broken]
 class ElevenLabsVoice:
     """Speaks with ``api``, whose requests run on ``loop``. ``speak`` may be called from many threads at once."""
 
+    paid = True
+
     def __init__(self, settings: SpeechSettings, api: ElevenLabsApi, loop: EventLoopThread) -> None:
         self._settings = settings
         self._api = api

@@ -65,6 +65,8 @@ class EspeakVoice:
     it was.
     """
 
+    paid = False
+
     def __init__(self, default_voice_id: str = GEORGE) -> None:
         self._library = espeak_library()
         self._default_voice_id = default_voice_id

@@ -70,6 +70,11 @@ class Utterance:
 class Voice(Protocol):
     """A text-to-speech service."""
 
+    @property
+    def paid(self) -> bool:
+        """Whether every text spoken costs the operator money."""
+        ...
+
     def speak(self, request: SpeechRequest, cancel: CancelToken) -> Utterance:
         """Begin to speak. Errors of engine.errors come from here or from the pieces."""
         ...

@@ -1,0 +1,121 @@
+"""The records of generate jobs: who is at one, how far it is, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from engine.cancel import Cancelled, CancelToken
+from engine.errors import EngineError, IdempotencyConflict, InternalError
+from engine.records import JobRecord, Records
+from engine.schemas import Generated
+from engine.store.protocol import ObjectStore
+
+LEASE = timedelta(seconds=60)
+"""A job whose heartbeat is older than this is at nobody's hands any more."""
+
+LOOK_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class JobName:
+    """What a job is known by.
+
+    record_id: the id of its record: the queue's, or one made of the caller's idempotency key.
+    queue_id: the queue's id of this run, which a run under the same idempotency key doesn't share.
+    """
+
+    record_id: str
+    queue_id: str
+    by_caller: bool = False
+
+    @classmethod
+    def of_idempotency_key(cls, key: str, queue_id: str) -> JobName:
+        return cls(f"key-{hashlib.sha256(key.encode()).hexdigest()[:40]}", queue_id, by_caller=True)
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Reads and changes job records. ``now`` gives the time in UTC."""
+
+    store: ObjectStore
+    records: Records
+    now: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+
+    def begin(self, name: JobName, session_id: str, input_hash: str, cancel: CancelToken) -> Generated | None:
+        """Take the job on; or, where it has been done before, its result.
+
+        Where another run with the same idempotency key is at work, wait for what becomes of it.
+        Raises IdempotencyConflict when the key came with another request before, and Cancelled while waiting.
+        """
+        while True:
+            new = self._new(name, session_id, input_hash)
+            if self.records.jobs.create(new):
+                return None
+            found = self.records.jobs.update(name.record_id, self._taking(new, name))
+            if found is None:
+                continue
+            if found.state == "done":
+                return Generated.model_validate(found.result)
+            if found.queue_id == name.queue_id:
+                return None
+            cancel.check()
+            self.sleep(LOOK_SECONDS)
+
+    def beat(self, record_id: str, stage: str, progress: float) -> None:
+        """Say that the job is still being worked at, and how far it is."""
+        changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
+        self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+
+    def done(self, record_id: str, generated: Generated) -> None:
+        """The job has its result."""
+        changes = {"state": "done", "progress": 1.0, "result": generated.model_dump(mode="json"), "error": None}
+        self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+
+    def ended(self, record_id: str, error: BaseException) -> None:
+        """The job has ended without a result."""
+        told = error if isinstance(error, EngineError) else InternalError("The video could not be made.")
+        changes = {
+            "state": "cancelled" if isinstance(error, Cancelled) else "failed",
+            "error": {"code": told.code, "message": told.message, "retryable": told.retryable},
+        }
+        self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+
+    def _new(self, name: JobName, session_id: str, input_hash: str) -> JobRecord:
+        now = self.now()
+        return JobRecord(
+            job_id=name.record_id,
+            queue_id=name.queue_id,
+            action="generate",
+            session_id=session_id,
+            input_hash=input_hash,
+            state="running",
+            heartbeat=now,
+            created=now,
+            updated=now,
+        )
+
+    def _taking(self, new: JobRecord, name: JobName) -> Callable[[JobRecord], JobRecord]:
+        return lambda old: self._again(old, new, name)
+
+    def _again(self, old: JobRecord, new: JobRecord, name: JobName) -> JobRecord:
+        """The record as it stays or becomes when the job comes once more."""
+        if old.input_hash != new.input_hash:
+            if name.by_caller:
+                raise IdempotencyConflict("This `idempotency_key` came with another request before. Use a new key.")
+            return new
+        if old.state == "done" and self._is_stored(old):
+            return old
+        if old.state == "running" and old.queue_id != new.queue_id and new.heartbeat - old.heartbeat < LEASE:
+            return old
+        return new.model_copy(update={"attempt": old.attempt + 1, "created": old.created})
+
+    def _is_stored(self, record: JobRecord) -> bool:
+        if record.result is None:
+            return False
+        result = Generated.model_validate(record.result)
+        return result.kept_elsewhere or self.store.head(result.video_key) is not None

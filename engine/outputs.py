@@ -1,0 +1,56 @@
+"""Where a job's files lie, and how they get there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.captions import webvtt
+from engine.pipeline import MadeVideo
+from engine.store.protocol import OutputStore
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The keys of what one job makes."""
+
+    folder: str
+
+    @classmethod
+    def of(cls, session_id: str, job_id: str, input_hash: str) -> Outputs:
+        """The same job with the same input has the same keys; with another input, others."""
+        return cls(f"outputs/{session_id}/{job_id}-{input_hash[:8]}")
+
+    @property
+    def video(self) -> str:
+        return f"{self.folder}/video.mp4"
+
+    @property
+    def audio(self) -> str:
+        return f"{self.folder}/audio.mp3"
+
+    @property
+    def captions(self) -> str:
+        return f"{self.folder}/captions.vtt"
+
+    @property
+    def thumbnail(self) -> str:
+        return f"{self.folder}/thumbnail.jpg"
+
+    @property
+    def result(self) -> str:
+        return f"{self.folder}/result.json"
+
+    @property
+    def speech(self) -> str:
+        """A folder: bought speech lies there until the job is done."""
+        return f"{self.folder}/speech"
+
+
+def save(made: MadeVideo, outputs: Outputs, store: OutputStore) -> None:
+    """Put a video and what goes with it into the store, the video last."""
+    with made.audio.open("rb") as audio:
+        store.upload(outputs.audio, audio, "audio/mpeg")
+    store.put(outputs.captions, webvtt(made.words).encode(), "text/vtt")
+    store.put(outputs.thumbnail, made.thumbnail, "image/jpeg")
+    with made.video.open("rb") as video:
+        store.upload(outputs.video, video, "video/mp4")
