@@ -22,6 +22,8 @@
     - UrlNotAllowed                 url_not_allowed
     - UrlUnreachable                url_unreachable
     - DownloadTooLarge              download_too_large
+    - S3ConfigInvalid               s3_config_invalid
+    - S3ConfigRejected              s3_config_rejected
     - VoiceNotAvailable             voice_not_available
     - TtsRejected                   tts_rejected
   - SessionNotFound                 404 session_not_found
@@ -41,6 +43,7 @@
     - Overloaded                    overloaded
     - Interrupted                   interrupted
     - UrlUnavailable                url_unavailable
+    - S3ConfigUnavailable           s3_config_unavailable
     - TtsBusy                       tts_busy
     - TtsUnavailable                tts_unavailable
     - TtsBroken                     tts_broken
@@ -191,6 +194,18 @@ class DownloadTooLarge(InputError):
     code = "download_too_large"
 
 
+class S3ConfigInvalid(InputError):
+    """A field of the job's s3Config is missing or wrong, or its endpoint is one the service doesn't connect to."""
+
+    code = "s3_config_invalid"
+
+
+class S3ConfigRejected(InputError):
+    """The bucket of the job's s3Config is not there, or refuses the key or the request."""
+
+    code = "s3_config_rejected"
+
+
 class VoiceNotAvailable(InputError):
     """The speech service has no such voice, or not for this account."""
 
@@ -304,6 +319,12 @@ class UrlUnavailable(Outage):
     """The URL's host is silent, overloaded or too slow for the moment."""
 
     code = "url_unavailable"
+
+
+class S3ConfigUnavailable(Outage):
+    """The bucket of the job's s3Config is silent, overloaded or failing for the moment."""
+
+    code = "s3_config_unavailable"
 
 
 class TtsBusy(Outage):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import ssl
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from engine.errors import (
 )
 from engine.fetching.guard import RESOLVE_SECONDS, FetchPolicy, Guard, Resolver, host_of, port_of, system_resolver
 from engine.fetching.patience import Clock, Patience
-from engine.fetching.transport import GuardedTransport
+from engine.fetching.transport import GuardedTransport, is_certificate_error
 
 MAX_REDIRECTS = 5
 
@@ -95,9 +96,14 @@ class GuardedFetcher:
             part.unlink(missing_ok=True)
         return downloaded
 
-    def guarded_transport(self) -> httpx.BaseTransport:
-        """A transport under the same rules for another httpx client, which closes it and brings its own timeouts."""
-        return GuardedTransport(self._guard, self._tls, Patience(self._clock))
+    def guarded_transport(
+        self, total_seconds: float = math.inf, cancel: CancelToken | None = None
+    ) -> httpx.BaseTransport:
+        """A transport under the same rules for another httpx client, which closes it and brings its own timeouts.
+
+        All its waits end ``total_seconds`` from now, and with Cancelled as soon as ``cancel`` is set.
+        """
+        return GuardedTransport(self._guard, self._tls, Patience(self._clock, self._clock() + total_seconds, cancel))
 
     def _fetch(self, url: httpx.URL, part: Path, limits: FetchLimits, patience: Patience) -> Downloaded:
         with contextlib.closing(GuardedTransport(self._guard, self._tls, patience)) as transport:
@@ -179,18 +185,11 @@ class _Exchange:
             return UrlUnavailable(f"{self.host} took longer than {self.limits.total_seconds:g} s to send the file.")
         if isinstance(error, httpx.TimeoutException):
             return UrlUnavailable(f"{self.host} doesn't answer. Try again later.")
-        if _caused_by(error, ssl.SSLCertVerificationError):
+        if is_certificate_error(error):
             return UrlUnreachable(f"{self.host} has no valid certificate for its name.")
         if isinstance(error, httpx.ConnectError):
             return UrlUnavailable(f"No connection to {self.host} could be made. Check the URL, or try again later.")
         return UrlUnavailable(f"The connection to {self.host} broke before the file was whole. Try again.")
-
-
-def _caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
-    # By context, since the connection pool raises anew "from None", which drops the cause.
-    while error is not None and not isinstance(error, kind):
-        error = error.__context__
-    return error is not None
 
 
 @contextlib.contextmanager

@@ -74,6 +74,15 @@ class _Body(httpx.SyncByteStream):
             self._answer.close()
 
 
+def is_certificate_error(error: httpx.TransportError) -> bool:
+    """Whether a connection failed because the host has no valid certificate for its name."""
+    reason: BaseException | None = error
+    # By context, since the connection pool raises anew "from None", which drops the cause.
+    while reason is not None and not isinstance(reason, ssl.SSLCertVerificationError):
+        reason = reason.__context__
+    return reason is not None
+
+
 @contextlib.contextmanager
 def _as_httpx() -> Iterator[None]:
     try:

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from engine.errors import ConfigurationError
-from engine.store.keys import is_key
+from engine.store.bucket_address import BUCKET_NAME, BucketAddress, address_of, checked_base, checked_folder
 
 _VARIABLE_PREFIX = "BUCKET_"
 _LONGEST_PRESIGNED_SECONDS = 7 * 24 * 3600
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
-_AMAZON = re.compile(r"s3(?:\.dualstack)?[.-]([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?")
-
-
-@dataclass(frozen=True)
-class BucketAddress:
-    """The endpoint without the bucket's name, and where requests put that name."""
-
-    endpoint_url: str
-    style: Literal["path", "virtual"]
 
 
 class BucketSettings(BaseModel):
@@ -37,7 +23,7 @@ class BucketSettings(BaseModel):
     )
     access_key_id: str = Field(min_length=1, description="The access key's id.")
     secret_access_key: SecretStr = Field(min_length=1, description="The access key's secret.")
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$", description="The bucket's name.")
+    name: str = Field(pattern=BUCKET_NAME, description="The bucket's name.")
     region: str = Field(
         "", pattern=r"^[A-Za-z0-9-]*$", description="The bucket's region. Unset: the endpoint's, or us-east-1."
     )
@@ -54,45 +40,22 @@ class BucketSettings(BaseModel):
     @field_validator("endpoint_url", "public_base_url")
     @classmethod
     def _plain_address(cls, value: str | None) -> str | None:
-        if value is None:
-            return None
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc):
-            raise ValueError("has to be https:// or http:// and a host, with a port where it needs one")
-        if parts.query or parts.fragment:
-            raise ValueError("may hold no query or fragment")
-        return value.rstrip("/")
+        return None if value is None else checked_base(value)
 
     @field_validator("prefix")
     @classmethod
     def _key_prefix(cls, value: str) -> str:
-        folder = value.strip("/")
-        if folder and not is_key(folder):
-            raise ValueError("has to consist of letters, digits, '.', '_' and '-', parted by '/'")
-        return f"{folder}/" if folder else ""
+        return checked_folder(value)
 
     @property
     def address(self) -> BucketAddress:
-        """How the bucket is addressed: as its endpoint shows, else on Amazon's hosts by name and elsewhere by path."""
-        parts = urlsplit(self.endpoint_url)
-        if parts.netloc.startswith(f"{self.name}."):
-            return BucketAddress(_endpoint(parts, parts.netloc.removeprefix(f"{self.name}."), parts.path), "virtual")
-        if parts.path.endswith(f"/{self.name}"):
-            return BucketAddress(_endpoint(parts, parts.netloc, parts.path.removesuffix(f"/{self.name}")), "path")
-        # A certificate for one label doesn't cover a bucket's name with dots.
-        by_name = (parts.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")) and "." not in self.name
-        return BucketAddress(self.endpoint_url, "virtual" if by_name else "path")
+        """How the bucket is addressed."""
+        return address_of(self.endpoint_url, self.name)
 
     @property
     def signing_region(self) -> str:
         """The region that requests are signed for."""
-        host = urlsplit(self.address.endpoint_url).hostname or ""
-        amazon = _AMAZON.fullmatch(host)
-        return self.region or (amazon[1] if amazon else "us-east-1")
-
-
-def _endpoint(parts: SplitResult, host: str, path: str) -> str:
-    return f"{parts.scheme}://{host}{path}"
+        return self.region or self.address.region
 
 
 def read_bucket_settings(environment: Mapping[str, str]) -> BucketSettings | None:

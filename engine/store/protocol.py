@@ -31,8 +31,8 @@ class StoredObject:
     info: ObjectInfo
 
 
-class ObjectStore(Protocol):
-    """Every method raises StorageUnavailable when the store doesn't answer and StorageFull when it has no room.
+class OutputStore(Protocol):
+    """Where a job's outputs go: the service's own store, or the bucket that came with the job.
 
     ValueError for a key that is not of the form above.
     """
@@ -40,6 +40,22 @@ class ObjectStore(Protocol):
     def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectInfo:
         """Write an object, over an older one if there is one."""
         ...
+
+    def upload(self, key: str, source: BinaryIO, content_type: str = "application/octet-stream") -> ObjectInfo:
+        """Write an object from what is left of an open file, read in pieces."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Remove an object; nothing happens when it is absent."""
+        ...
+
+    def url(self, key: str) -> str:
+        """Where a caller fetches the object: an address that needs no secret, or a path of this machine."""
+        ...
+
+
+class ObjectStore(OutputStore, Protocol):
+    """Every method raises StorageUnavailable when the store doesn't answer and StorageFull when it has no room."""
 
     def put_if_absent(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectInfo | None:
         """Write an object unless one is there; None when one is. Of several racing writers one wins."""
@@ -72,23 +88,3 @@ class ObjectStore(Protocol):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Every object whose key begins with ``prefix``, in order of keys."""
         ...
-
-    def delete(self, key: str) -> None:
-        """Remove an object; nothing happens when it is absent."""
-        ...
-
-    def url(self, key: str) -> str:
-        """Where a caller fetches the object: an address that needs no secret, or a path of this machine."""
-        ...
-
-
-class OutputStore(Protocol):
-    """Where a job's files go: the service's store, or the bucket that came with the job."""
-
-    def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> ObjectInfo: ...
-
-    def upload(self, key: str, source: BinaryIO, content_type: str = "application/octet-stream") -> ObjectInfo: ...
-
-    def delete(self, key: str) -> None: ...
-
-    def url(self, key: str) -> str: ...
