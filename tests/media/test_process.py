@@ -50,7 +50,7 @@ def gone_within(pid: int, seconds: float) -> bool:
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return film(
-        tmp_path_factory.mktemp("clip") / "clip.mp4", [gray(60 + number % 100, 640, 480) for number in range(200)]
+        tmp_path_factory.mktemp("clip") / "clip.mp4", [gray(60 + number % 100, 640, 480) for number in range(60)]
     )
 
 
@@ -58,7 +58,7 @@ def test_nothing_stays_behind(clip: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(b"nothing" * 100)
     before = children(), descriptors()
-    for _ in range(3):
+    for _ in range(2):
         read(clip)
         with pytest.raises(InputError):
             read(damaged)
@@ -100,7 +100,7 @@ def test_a_killed_process_is_an_unreadable_file(clip: Path) -> None:
 
 def test_a_process_that_falls_silent_is_given_up(clip: Path) -> None:
     before = children()
-    with open_frames(clip, replace(MEDIA_LIMITS, decode_seconds=1), CancelToken()) as stream:
+    with open_frames(clip, replace(MEDIA_LIMITS, decode_seconds=2), CancelToken()) as stream:
         frames = iter(stream)
         next(frames)
         (pid,) = children() - before
@@ -113,10 +113,10 @@ def test_a_process_that_falls_silent_is_given_up(clip: Path) -> None:
 
 
 def test_a_slow_reader_is_not_the_process_fault(clip: Path) -> None:
-    with open_frames(clip, replace(MEDIA_LIMITS, decode_seconds=0.6), CancelToken()) as stream:
+    with open_frames(clip, replace(MEDIA_LIMITS, decode_seconds=2), CancelToken()) as stream:
         frames = iter(stream)
         next(frames)
-        time.sleep(1)
+        time.sleep(2.2)
         next(frames)
 
 
@@ -173,7 +173,7 @@ def test_the_thread_that_opened_may_end_first(clip: Path) -> None:
         opener.start()
         opener.join()
         time.sleep(0.2)
-        assert len(list(streams[0])) == 200
+        assert len(list(streams[0])) == 60
 
 
 def test_two_files_at_once_do_not_mix(clip: Path, tmp_path: Path) -> None:
@@ -211,4 +211,4 @@ def test_memory_does_not_grow_with_length(tmp_path: Path) -> None:
     for seconds, path in lengths.items():
         film(path, [gray(60 + number % 100, 320, 240) for number in range(25 * seconds)])
     short, long = (memory_peak(path) for path in lengths.values())
-    assert long - short < 12_000
+    assert long - short < 8_000
