@@ -9,6 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socket import socket
+from typing import Any
 
 import av
 import pytest
@@ -144,7 +146,7 @@ class Listening(ThreadingHTTPServer):
         self.visits: list[str] = []
         super().__init__(("127.0.0.1", 0), _Visit)
 
-    def get_request(self):  # type: ignore[no-untyped-def]
+    def get_request(self) -> tuple[socket, Any]:
         self.visits.append("connected")
         return super().get_request()
 
