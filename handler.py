@@ -35,6 +35,7 @@ from engine.cancel import CancelToken
 from engine.engine import Engine, Job
 from engine.errors import ConfigurationError, EngineError, InternalError
 from engine.settings import Settings
+from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.result import checked, failure
@@ -91,10 +92,10 @@ def read_settings() -> Settings:
         raise ConfigurationError("; ".join(told)) from None
 
 
-def open_engine(settings: Settings) -> Engine:
+def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
     """The engine with everything loaded, after one round of work: no job pays for what is slow only once."""
     began = time.monotonic()
-    engine = Engine.open(settings)
+    engine = Engine.open(settings, choose_store(settings, environ))
     engine.warm()
     logger.info("Ready in %.2f s.", time.monotonic() - began)
     return engine
@@ -126,7 +127,7 @@ def main() -> int:
     try:
         settings = read_settings()
         logs.configure(settings.log_level, os.environ)
-        engine = open_engine(settings)
+        engine = open_engine(settings, os.environ)
     except EngineError as error:
         sys.stderr.write(f"The worker can't start: {error.message}\n")
         return 1

@@ -24,8 +24,9 @@ from engine.cancel import CancelToken
 from engine.errors import InternalError
 from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
-from engine.fitness import check_rendering, check_scratch, check_store
+from engine.fitness import check_rendering, check_scratch, check_store, check_store_lasts
 from engine.generation import Generation, Run
+from engine.inline import inline
 from engine.jobs import JobName, Jobs
 from engine.lipsync.choose import Renderer, choose_renderer
 from engine.media.limits import SoundLimits
@@ -37,6 +38,7 @@ from engine.schemas import (
     Generate,
     GenerateReply,
     HealthReply,
+    InlineReply,
     SessionReply,
     Status,
     parse_input,
@@ -46,7 +48,6 @@ from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
 from engine.speech.voice import Voice
-from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from engine.video.encode import EncoderSettings
 
@@ -84,9 +85,8 @@ class Engine:
     generation: Generation
 
     @classmethod
-    def open(cls, settings: Settings) -> Engine:
-        """Put the engine together as ``settings`` say. Raises ConfigurationError, StorageUnavailable."""
-        store = LocalStore(settings.store_dir)
+    def open(cls, settings: Settings, store: ObjectStore) -> Engine:
+        """Put the engine together on ``store`` as ``settings`` say. Raises ConfigurationError."""
         records = Records(store, _now)
         renderer = choose_renderer(settings)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
@@ -125,13 +125,14 @@ class Engine:
 
     def _generate(
         self, request: Generate, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
-    ) -> GenerateReply:
+    ) -> GenerateReply | InlineReply:
         name = JobName(job_key, job_key)
         if request.idempotency_key is not None:
             name = JobName.of_idempotency_key(request.idempotency_key, job_key)
         session_id = request.session_id or session_of_job(name.record_id)
         standing = Standing(_reporting(progress, {"session_id": session_id}))
-        return self.generation.run(Run(request, name, session_id, self.store, scratch, standing, cancel))
+        reply = self.generation.run(Run(request, name, session_id, self.store, scratch, standing, cancel))
+        return inline(reply, self.store) if self.settings.inline_results else reply
 
     def _create_session(
         self, request: CreateSession, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
@@ -163,6 +164,7 @@ class Engine:
     def checks(self) -> dict[str, Callable[[], None]]:
         """What has to hold before a worker takes jobs, by name; each raises an EngineError when it doesn't."""
         return {
+            "store_lasts": lambda: check_store_lasts(self.store, self.settings),
             "store": lambda: check_store(self.store),
             "scratch": lambda: check_scratch(self._scratch_root()),
             "default_avatar": self.sessions.sources.check_default,

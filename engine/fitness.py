@@ -10,6 +10,9 @@ import numpy as np
 
 from engine.errors import ConfigurationError, StorageFull, StorageUnavailable
 from engine.lipsync.choose import Renderer
+from engine.settings import Settings
+from engine.store.choose import is_on_volume
+from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from engine.timebase import HEARD_RATE, PLAYED_PER_FRAME
 from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer
@@ -29,6 +32,15 @@ def check_store(store: ObjectStore) -> None:
             raise StorageUnavailable("The object store doesn't give back what was written.")
     finally:
         store.delete(key)
+
+
+def check_store_lasts(store: ObjectStore, settings: Settings) -> None:
+    """What a job makes outlives the worker: its store is a bucket or a network volume, or results travel inline."""
+    if isinstance(store, LocalStore) and not settings.inline_results and not is_on_volume(settings):
+        raise ConfigurationError(
+            "Results would die with this worker: set the BUCKET_ variables, or STORE_DIR to a folder of the network "
+            "volume, or INLINE_RESULTS=1."
+        )
 
 
 def check_scratch(folder: Path) -> None:

@@ -179,7 +179,6 @@ class Generation:
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
             warnings=[*avatar.manifest.warnings, *avatar.manifest.face.warnings],
             metadata=run.request.metadata,
-            kept_elsewhere=run.target_name is not None,
         )
 
     def _publish(self, run: Run, generated: Generated) -> None:
@@ -187,7 +186,7 @@ class Generation:
         self._require_session(run)
         run.cancel.check()
         self.store.put(run.outputs.result, generated.model_dump_json().encode(), "application/json")
-        self.jobs.done(run.name.record_id, generated)
+        self.jobs.done(run.name.record_id, generated, kept_elsewhere=run.target_name is not None)
         KeptSpeech(self.store, run.outputs.speech).forget()
 
     def _beat(self, run: Run) -> None:

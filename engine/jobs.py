@@ -71,9 +71,15 @@ class Jobs:
         changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
         self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
 
-    def done(self, record_id: str, generated: Generated) -> None:
-        """The job has its result."""
-        changes = {"state": "done", "progress": 1.0, "result": generated.model_dump(mode="json"), "error": None}
+    def done(self, record_id: str, generated: Generated, *, kept_elsewhere: bool) -> None:
+        """The job has its result; its files lie in the service's store or in the bucket that came with the job."""
+        changes = {
+            "state": "done",
+            "progress": 1.0,
+            "result": generated.model_dump(mode="json"),
+            "error": None,
+            "kept_elsewhere": kept_elsewhere,
+        }
         self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
 
     def ended(self, record_id: str, error: BaseException) -> None:
@@ -117,5 +123,4 @@ class Jobs:
     def _is_stored(self, record: JobRecord) -> bool:
         if record.result is None:
             return False
-        result = Generated.model_validate(record.result)
-        return result.kept_elsewhere or self.store.head(result.video_key) is not None
+        return record.kept_elsewhere or self.store.head(Generated.model_validate(record.result).video_key) is not None

@@ -70,6 +70,7 @@ class JobRecord(Record):
     session_id: str | None = None
     input_hash: str
     queue_id: str = ""
+    kept_elsewhere: bool = False
     state: Literal["running", "done", "failed", "cancelled"]
     stage: str = ""
     progress: float = Field(0.0, ge=0, le=1)

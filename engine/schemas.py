@@ -199,7 +199,6 @@ class Generated(BaseModel):
     gpu_seconds: float
     warnings: list[str]
     metadata: JsonValue = None
-    kept_elsewhere: bool = Field(False, description="Whether the files lie in the bucket that came with the job.")
 
 
 class GenerateReply(Generated):
@@ -209,3 +208,9 @@ class GenerateReply(Generated):
     audio_url: str
     captions_url: str
     thumbnail_url: str
+
+
+class InlineReply(Generated):
+    """A finished generate whose video travels in the reply itself."""
+
+    video_base64: str

@@ -18,6 +18,15 @@ class Settings(SpeechSettings):
 
     renderer: Literal["auto", "preview"] = Field("auto", description="Which renderer draws the mouth.")
     store_dir: Path = Field(Path("data/store"), description="Folder of the local object store.")
+    network_volume: Path = Field(
+        Path("/runpod-volume"),
+        description="Where a network volume is mounted: a STORE_DIR beneath it outlives the worker.",
+    )
+    inline_results: bool = Field(
+        False,
+        description="`1`: a generate returns its video in the reply as `video_base64`, up to 7 MB of it, and no store "
+        "that outlives the worker is needed.",
+    )
     scratch_dir: Path | None = Field(
         None, description="Folder for a job's temporary files. Unset: the system's temporary folder."
     )

@@ -10,6 +10,7 @@ from typing import Any
 from engine.cancel import CancelToken
 from engine.engine import Engine, Job
 from engine.settings import Settings
+from engine.store.local import LocalStore
 
 
 @dataclass
@@ -23,13 +24,15 @@ class EngineGround:
     def open(self, **settings: Any) -> EngineGround:
         (self.folder / "scratch").mkdir(exist_ok=True)
         (self.folder / "avatars").mkdir(exist_ok=True)
-        self.engine = Engine.open(self.settings(**settings))
+        chosen = self.settings(**settings)
+        self.engine = Engine.open(chosen, LocalStore(chosen.store_dir))
         return self
 
     def settings(self, **changes: Any) -> Settings:
         fields: dict[str, Any] = {
             "store_dir": self.folder / "store",
             "cache_dir": self.folder / "cache",
+            "network_volume": self.folder,
             "scratch_dir": self.folder / "scratch",
             "avatar_dirs": (self.folder / "avatars",),
             "default_avatar": self.folder / "avatars" / "default.mp4",

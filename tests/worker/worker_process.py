@@ -56,6 +56,7 @@ class Ground:
             "HOME": str(self.folder),
             "PYTHONUNBUFFERED": "1",
             "STORE_DIR": str(self.store),
+            "NETWORK_VOLUME": str(self.folder),
             "SCRATCH_DIR": str(self.scratch),
             "CACHE_DIR": str(self.cache),
             "AVATAR_DIRS": str(self.avatars),
