@@ -8,17 +8,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from engine.settings import Settings
+from engine.store.bucket_settings import BucketSettings
 
 
 def settings_table() -> str:
     """Every variable with its default and meaning, as Markdown."""
     rows = [row(name, field) for name, field in Settings.model_fields.items()]
+    rows += [row(f"bucket_{name}", field) for name, field in BucketSettings.model_fields.items()]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 
 
 def row(name: str, field: FieldInfo) -> str:
-    variable = field.validation_alias if isinstance(field.validation_alias, str) else name
-    return f"| `{variable.upper()}` | {shown(field.default)} | {field.description} |"
+    return f"| `{name.upper()}` | {shown(field.default)} | {field.description} |"
 
 
 def shown(default: object) -> str:

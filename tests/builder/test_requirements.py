@@ -1,0 +1,31 @@
+"""The requirement files agree with each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+BUILDER = Path(__file__).parents[2] / "builder"
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (BUILDER / name).read_text().splitlines()
+    wanted = [line.strip() for line in lines if line.strip() and not line.startswith(("#", "-r"))]
+    assert all("==" in line for line in wanted), f"{name} has a requirement without an exact version"
+    return dict(line.split("==") for line in wanted)
+
+
+def test_the_worker_and_the_laptop_share_their_pins() -> None:
+    worker, local = pins("requirements.txt"), pins("requirements-local.txt")
+    shared = worker.keys() & local.keys()
+    assert worker.keys() - shared == {"torch"}
+    assert {name: worker[name] for name in shared} == {name: local[name] for name in shared}
+
+
+def test_torch_is_pinned_for_the_worker_only() -> None:
+    assert pins("requirements.txt")["torch"] == "2.13.0"
+    assert "torch" not in pins("requirements-local.txt") | pins("requirements-test.txt")
+
+
+def test_gpl_speech_stays_out_of_the_worker() -> None:
+    assert "espeakng-loader" in pins("requirements-local.txt")
+    assert "espeakng-loader" not in pins("requirements.txt")
