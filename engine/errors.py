@@ -42,6 +42,8 @@
     - StorageFull                   storage_full
     - Overloaded                    overloaded
     - Interrupted                   interrupted
+    - PreparationInterrupted        preparation_interrupted
+    - QueueUnavailable              queue_unavailable
     - UrlUnavailable                url_unavailable
     - S3ConfigUnavailable           s3_config_unavailable
     - TtsBusy                       tts_busy
@@ -306,13 +308,29 @@ class StorageFull(Outage):
 
 
 class Overloaded(Outage):
-    """All slots are busy."""
+    """All slots are busy. ``retry_after``: seconds to wait before the next try, where they are known."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Interrupted(Outage):
     """The work was stopped before it ended."""
 
     code = "interrupted"
+
+
+class PreparationInterrupted(Outage):
+    """The worker that prepared the session's avatar is gone, and nobody has taken its place."""
+
+    code = "preparation_interrupted"
+
+
+class QueueUnavailable(Outage):
+    """RunPod's queue doesn't answer, or answers that it failed."""
+
+    code = "queue_unavailable"
 
 
 class UrlUnavailable(Outage):

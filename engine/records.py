@@ -42,7 +42,7 @@ class SessionRecord(Record):
     """A session: one avatar, being prepared or ready to speak.
 
     ``avatar_source`` is what the caller named, ``options`` how it is prepared, ``input_hash`` the hash of both;
-    ``progress`` runs from 0 to 1.
+    ``progress`` runs from 0 to 1; ``resubmissions`` counts how often another job was asked to take a lost one's place.
     """
 
     session_id: str
@@ -57,6 +57,7 @@ class SessionRecord(Record):
     retryable: bool = False
     owner: str | None = None
     job_id: str | None = None
+    resubmissions: int = Field(0, ge=0)
     expires_at: AwareDatetime | None = None
     avatar: AvatarInfo | None = None
 
