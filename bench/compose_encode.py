@@ -1,4 +1,4 @@
-"""Composition and encoding against the reference's way, in one run: ``python -m bench.compose_encode``.
+"""Composition and encoding against the reference's way, in one run.
 
 Both start from the same frames and the same mouths at the size of the box, each in its own form, and end with a
 video file with sound. The repetitions alternate between the two.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -17,15 +16,17 @@ from typing import Literal
 
 import numpy as np
 
-from bench.machine import Machine, describe
 from bench.reference_way import composed_to_png, encoded_twice
 from bench.scene import Scene, swaying_scene
+from bench.table import Table, met
 from engine.timebase import PLAYED_PER_FRAME, PLAYED_RATE
 from engine.video.compose import Alpha, compose
 from engine.video.encode import EncoderSettings, Mp4Writer, Samples
 
 GOAL = 0.1
 COMPOSE_GOAL_MS = 3.0
+FULL_FRAMES, FULL_REPETITIONS = 75, 3
+QUICK_FRAMES, QUICK_REPETITIONS = 10, 1
 PRESETS: tuple[Literal["superfast", "veryfast", "faster"], ...] = ("superfast", "veryfast", "faster")
 
 
@@ -57,22 +58,26 @@ class Comparison:
         """Our time as a share of the reference's: the middle one of the repetitions."""
         return median(one.total / other.total for one, other in zip(self.ours, self.reference, strict=True))
 
-    def rows(self) -> list[str]:
-        return [
-            f"{self.width}x{self.height}, {self.frames} frames, {len(self.ours)} repetitions",
-            self._row("here", self.ours),
-            self._row("reference's way", self.reference),
-            f"  ratio {self.ratio:.3f}, {1 / self.ratio:.1f} times as fast; goal {GOAL}: {_met(self.ratio <= GOAL)}",
-        ]
+    def rows(self) -> tuple[tuple[str, ...], ...]:
+        """A row of the table for each way."""
+        size = f"{self.width}x{self.height}"
+        return (
+            self._row(f"here, {size}", self.ours, f"{self.ratio:.3f}"),
+            self._row(f"reference's way, {size}", self.reference, "1"),
+        )
 
-    def _row(self, name: str, spent: tuple[Spent, ...]) -> str:
+    def note(self) -> str:
+        return (
+            f"{self.width}x{self.height}: {1 / self.ratio:.1f} times as fast; goal: a tenth of the time: "
+            f"{met(self.ratio <= GOAL)}."
+        )
+
+    def _row(self, name: str, spent: tuple[Spent, ...], ratio: str) -> tuple[str, ...]:
         composing = median(each.composing for each in spent) * 1000 / self.frames
         encoding = median(each.encoding for each in spent) * 1000 / self.frames
         rate = self.frames / median(each.total for each in spent)
-        return (
-            f"  {name:<16}{composing:7.2f} ms composing + {encoding:6.2f} ms encoding a frame, "
-            f"{rate:6.1f} frames/s, {spent[-1].bytes / 1e6:.2f} MB"
-        )
+        megabytes = f"{spent[-1].bytes / 1e6:.2f}"
+        return (name, f"{composing:.2f}", f"{encoding:.2f}", f"{rate:.1f}", megabytes, ratio)
 
 
 @dataclass(frozen=True)
@@ -84,38 +89,47 @@ class PresetFigure:
     frames_a_second: float
     bytes: int
 
-    def row(self) -> str:
-        size = f"{self.bytes / 1e6:.2f} MB"
-        return f"  {self.preset:<10} threads {self.threads} {self.frames_a_second:6.1f} frames/s, {size}"
+    def row(self) -> tuple[str, ...]:
+        return (self.preset, str(self.threads), f"{self.frames_a_second:.1f}", f"{self.bytes / 1e6:.2f}")
 
 
 @dataclass(frozen=True)
 class Report:
     """All that this bench measures."""
 
-    machine: Machine
     comparisons: tuple[Comparison, ...]
     whole_box_ms: float
     presets: tuple[PresetFigure, ...]
 
-    def rows(self) -> list[str]:
-        return [
-            *self.machine.rows(),
-            "Composition + encoding; the reference's ffmpeg steps done by PyAV with ffmpeg's default settings.",
-            *(row for comparison in self.comparisons for row in comparison.rows()),
-            f"composition alone at 1080p, no sample of a 600x600 mask zero, one thread: {self.whole_box_ms:.2f} ms "
-            f"a frame; goal {COMPOSE_GOAL_MS:.0f} ms: {_met(self.whole_box_ms <= COMPOSE_GOAL_MS)}",
-            "libx264 at 720p and crf 20, encoding alone:",
-            *(figure.row() for figure in self.presets),
-        ]
+    def table(self) -> Table:
+        first = self.comparisons[0]
+        return Table(
+            title="Composition and encoding against the reference's way",
+            columns=("", "composing ms a frame", "encoding ms a frame", "frames/s", "MB", "ratio"),
+            rows=tuple(row for comparison in self.comparisons for row in comparison.rows()),
+            notes=(
+                f"{first.frames} frames with their sound, {len(first.ours)} repetitions in turn; medians, the ratio's "
+                "of the pairs.",
+                "The reference's ffmpeg steps are done by PyAV with ffmpeg's default settings.",
+                *(comparison.note() for comparison in self.comparisons),
+                f"Composition alone at 1080p, no sample of a 600x600 mask zero, one thread: {self.whole_box_ms:.2f} ms "
+                f"a frame; goal: {COMPOSE_GOAL_MS:.0f} ms: {met(self.whole_box_ms <= COMPOSE_GOAL_MS)}.",
+            ),
+        )
+
+    def presets_table(self) -> Table:
+        return Table(
+            title="libx264 at 720p and crf 20, encoding alone",
+            columns=("preset", "threads", "frames/s", "MB"),
+            rows=tuple(figure.row() for figure in self.presets),
+        )
 
 
-def measure(frames: int = 75, repetitions: int = 3) -> Report:
+def measure(frames: int = FULL_FRAMES, repetitions: int = FULL_REPETITIONS) -> Report:
     """Run everything: about a minute on two cores."""
     with TemporaryDirectory() as folder:
         hd, full_hd = swaying_scene(1280, 720, 400, frames), swaying_scene(1920, 1080, 600, frames)
         return Report(
-            machine=describe(datetime.now(UTC)),
             comparisons=tuple(compared(scene, repetitions, Path(folder)) for scene in (hd, full_hd)),
             whole_box_ms=whole_box(full_hd) * 1000,
             presets=tuple(encoded_alone(hd, preset, n, Path(folder)) for preset in PRESETS for n in (1, 2)),
@@ -185,11 +199,3 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
-
-
-def _met(reached: bool) -> str:
-    return "met" if reached else "missed"
-
-
-if __name__ == "__main__":
-    print("\n".join(measure().rows()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from bench.compose_encode import Comparison, Spent, compared, whole_box
+from bench.compose_encode import Comparison, Report, Spent, compared, encoded_alone, whole_box
 from bench.machine import describe
 from bench.reference_way import pasted
 from bench.scene import swaying_scene
@@ -46,10 +46,19 @@ def test_the_reference_paste_is_the_formula_that_ours_uses() -> None:
 
 def test_the_rows_say_whether_the_goal_was_met() -> None:
     quick, slow = Spent(0.01, 0.09, 1_000_000), Spent(1.0, 3.0, 2_000_000)
-    rows = Comparison(1280, 720, 10, (quick, quick, quick), (slow, slow, slow)).rows()
-    assert rows[0] == "1280x720, 10 frames, 3 repetitions"
-    assert rows[-1] == "  ratio 0.025, 40.0 times as fast; goal 0.1: met"
-    assert Comparison(1280, 720, 10, (slow,), (slow,)).rows()[-1].endswith("missed")
+    comparison = Comparison(1280, 720, 10, (quick, quick, quick), (slow, slow, slow))
+    assert comparison.rows()[0] == ("here, 1280x720", "1.00", "9.00", "100.0", "1.00", "0.025")
+    assert comparison.note() == "1280x720: 40.0 times as fast; goal: a tenth of the time: met."
+    assert Comparison(1280, 720, 10, (slow,), (slow,)).note().endswith("missed.")
+
+
+def test_the_report_has_a_row_for_each_way_and_each_preset(tmp_path: Path) -> None:
+    scene = swaying_scene(192, 128, 64, 4)
+    comparison, preset = compared(scene, 1, tmp_path), encoded_alone(scene, "veryfast", 1, tmp_path)
+    report = Report((comparison,), 2.5, (preset,))
+    assert [row[0] for row in report.table().rows] == ["here, 192x128", "reference's way, 192x128"]
+    assert report.table().notes[-1].endswith("2.50 ms a frame; goal: 3 ms: met.")
+    assert report.presets_table().rows[0][:2] == ("veryfast", "1")
 
 
 def test_a_whole_box_takes_time() -> None:

@@ -1,0 +1,97 @@
+"""Every figure that the project claims, in one run, as Markdown.
+
+    python -m bench                     everything: some minutes
+    python -m bench --quick             everything at a small size: to see that it works, not for its figures
+    python -m bench memory startup      these parts alone
+
+The same text is left in bench/out/results.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import compose_encode, end_to_end, memory, startup
+from bench.machine import describe
+from bench.table import Table
+from bench.workplace import ROOT
+
+RESULTS = ROOT / "bench" / "out" / "results.md"
+
+
+def _startup(quick: bool) -> tuple[Table, ...]:
+    return (startup.measure(startup.QUICK if quick else startup.FULL).table(),)
+
+
+def _end_to_end(quick: bool) -> tuple[Table, ...]:
+    return (end_to_end.measure(end_to_end.QUICK if quick else end_to_end.FULL).table(),)
+
+
+def _compose_encode(quick: bool) -> tuple[Table, ...]:
+    if quick:
+        report = compose_encode.measure(compose_encode.QUICK_FRAMES, compose_encode.QUICK_REPETITIONS)
+    else:
+        report = compose_encode.measure()
+    return report.table(), report.presets_table()
+
+
+def _memory(quick: bool) -> tuple[Table, ...]:
+    return (memory.measure(memory.QUICK if quick else memory.FULL).table(),)
+
+
+PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
+    "startup": _startup,
+    "end_to_end": _end_to_end,
+    "compose_encode": _compose_encode,
+    "memory": _memory,
+}
+
+
+def run(parts: Sequence[str], quick: bool, show: Callable[[str], None], results: Path) -> None:
+    """Measure the parts in turn; ``show`` gets each stretch of the report as it is there, ``results`` all of it."""
+    stretches: list[str] = []
+
+    def add(stretch: str) -> None:
+        stretches.append(stretch)
+        show(stretch)
+
+    began = time.monotonic()
+    add(_heading(quick))
+    for part in parts:
+        for table in PARTS[part](quick):
+            add(table.markdown())
+    add(f"Took {time.monotonic() - began:.0f} s; {_load()} at the end.")
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text("\n\n".join(stretches) + "\n")
+
+
+def _heading(quick: bool) -> str:
+    machine = describe(datetime.now(UTC))
+    warning = ["", "**A quick run: too small for its figures to mean anything.**"] if quick else []
+    rows = [f"- {row}" for row in (*machine.rows(), f"{_load()} at the start")]
+    return "\n".join(["# Measured", "", *rows, *warning])
+
+
+def _load() -> str:
+    """How busy the machine is: on a quiet one, at most the bench's own work."""
+    return f"load average of the last minute: {os.getloadavg()[0]:.1f}"
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure this machine.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"any of {', '.join(PARTS)}; none means all")
+    parser.add_argument("--quick", action="store_true", help="a small size, to see that it works")
+    wanted = parser.parse_args(arguments)
+    if unknown := [part for part in wanted.parts if part not in PARTS]:
+        parser.error(f"there is no part {', '.join(unknown)}; the parts are {', '.join(PARTS)}")
+    run(wanted.parts or list(PARTS), wanted.quick, lambda text: print(text, end="\n\n", flush=True), RESULTS)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
