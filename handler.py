@@ -56,7 +56,7 @@ def make_handler(perform: Perform, threads: JobThreads, progress_of: ProgressOf)
             return await threads.run(lambda: checked(perform(job, report, cancel)), cancel)
 
     async def handler(request: dict[str, Any]) -> dict[str, Any]:
-        job = Job(id=request["id"], input=request["input"])
+        job = Job(id=request["id"], input=request["input"], s3_config=request.get("s3Config"))
         with logs.job_log_context(job.id, secrets_of(request)):
             began = time.monotonic()
             try:

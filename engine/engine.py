@@ -10,7 +10,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from engine.inline import inline
 from engine.jobs import JobName, Jobs
 from engine.lipsync.choose import Renderer, choose_renderer
 from engine.media.limits import SoundLimits
+from engine.outputs import Target
 from engine.records import Records
 from engine.schemas import (
     ActionInput,
@@ -48,6 +49,7 @@ from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
 from engine.speech.voice import Voice
+from engine.store.callers_bucket import CallersBucket
 from engine.store.protocol import ObjectStore
 from engine.video.encode import EncoderSettings
 
@@ -61,10 +63,11 @@ ProgressSink = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work from the queue. ``input`` is the caller's and not yet checked."""
+    """One unit of work from the queue. ``input`` and ``s3_config`` are the caller's and not yet checked."""
 
     id: str
     input: Any
+    s3_config: Any = field(default=None, repr=False)
 
     def key(self) -> str:
         """The id of the job's record: the same at every try of a job, a new one for every local run."""
@@ -81,6 +84,7 @@ class Engine:
     store: ObjectStore
     records: Records
     renderer: Renderer
+    fetcher: GuardedFetcher
     sessions: Sessions
     generation: Generation
 
@@ -94,9 +98,9 @@ class Engine:
         sources = _sources(settings, store, fetcher)
         sessions = Sessions(store, records, library, sources, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
-        jobs = Jobs(store, records, _now)
+        jobs = Jobs(records, _now)
         generation = Generation(store, jobs, sessions, library, sounds, renderer, EncoderSettings())
-        return cls(settings, store, records, renderer, sessions, generation)
+        return cls(settings, store, records, renderer, fetcher, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
         """Do the job and return its output, ready for JSON.
@@ -113,7 +117,7 @@ class Engine:
     ) -> BaseModel:
         match request:
             case Generate():
-                return self._generate(request, job.key(), scratch, progress, cancel)
+                return self._generate(request, job, scratch, progress, cancel)
             case CreateSession():
                 return self._create_session(request, job.key(), scratch, progress, cancel)
             case DeleteSession():
@@ -124,15 +128,24 @@ class Engine:
                 return self.health()
 
     def _generate(
-        self, request: Generate, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken
+        self, request: Generate, job: Job, scratch: Path, progress: ProgressSink, cancel: CancelToken
     ) -> GenerateReply | InlineReply:
+        job_key = job.key()
         name = JobName(job_key, job_key)
         if request.idempotency_key is not None:
             name = JobName.of_idempotency_key(request.idempotency_key, job_key)
         session_id = request.session_id or session_of_job(name.record_id)
         standing = Standing(_reporting(progress, {"session_id": session_id}))
-        reply = self.generation.run(Run(request, name, session_id, self.store, scratch, standing, cancel))
-        return inline(reply, self.store) if self.settings.inline_results else reply
+        target = self._target(job.s3_config, cancel)
+        reply = self.generation.run(Run(request, name, session_id, target, scratch, standing, cancel))
+        if self.settings.inline_results and target.name is None:
+            return inline(reply, self.store)
+        return reply
+
+    def _target(self, s3_config: Any, cancel: CancelToken) -> Target:
+        if s3_config is None:
+            return Target.own(self.store)
+        return Target.callers(CallersBucket(CallersBucket.parse(s3_config), self.fetcher, cancel))
 
     def _create_session(
         self, request: CreateSession, job_key: str, scratch: Path, progress: ProgressSink, cancel: CancelToken

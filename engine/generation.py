@@ -19,7 +19,7 @@ from engine.jobs import JobName, Jobs
 from engine.kept_speech import KeptSpeech
 from engine.lipsync.choose import Renderer
 from engine.lipsync.order import FrameOrder
-from engine.outputs import Outputs, save
+from engine.outputs import Outputs, Target, save
 from engine.pipeline import MadeVideo, Pipeline, VideoRequest
 from engine.pulse import beating
 from engine.schemas import CreateSession, Generate, Generated, GenerateReply, WordTime
@@ -37,23 +37,21 @@ class Run:
     """One run of one generate job.
 
     session_id: the session to speak with, or the one to make where the request names none.
-    target, target_name: where the video goes: the service's store, or the bucket that came with the job and its name.
     scratch: a folder of the run's own.
     """
 
     request: Generate
     name: JobName
     session_id: str
-    target: OutputStore
+    target: Target
     scratch: Path
     standing: Standing
     cancel: CancelToken
-    target_name: str | None = None
 
     @property
     def input_hash(self) -> str:
         fields = self.request.model_dump(mode="json", exclude={"idempotency_key"})
-        return canonical_hash(fields if self.target_name is None else {**fields, "target": self.target_name})
+        return canonical_hash(fields if self.target.name is None else {**fields, "target": self.target.name})
 
     @property
     def outputs(self) -> Outputs:
@@ -81,12 +79,12 @@ class Generation:
 
         What is wrong with the request by itself is raised before anything is written.
         """
-        self._admit(run.request)
-        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.cancel)
+        self._admit(run)
+        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.target.holds, run.cancel)
         if generated is None:
             with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS):
                 generated = self._generate(run)
-        return self.reply(generated, run.target)
+        return self.reply(generated, run.target.store)
 
     def reply(self, generated: Generated, target: OutputStore) -> GenerateReply:
         """The stored result with addresses made for this reply."""
@@ -98,12 +96,15 @@ class Generation:
             thumbnail_url=target.url(generated.thumbnail_key),
         )
 
-    def _admit(self, request: Generate) -> None:
-        self.sounds.check(request)
-        if request.session_id is not None:
-            self.sessions.avatar_key(request.session_id)
+    def _admit(self, run: Run) -> None:
+        self.sounds.check(run.request)
+        if run.request.session_id is not None:
+            self.sessions.avatar_key(run.request.session_id)
         else:
-            self.sessions.sources.find(request.avatar_video_path)
+            self.sessions.sources.find(run.request.avatar_video_path)
+        if run.target.name is not None:
+            # Asked for its own sake: a bucket that can't be used is found out before the work, not after it.
+            run.target.holds(run.outputs.video)
 
     def _generate(self, run: Run) -> Generated:
         began = time.perf_counter()
@@ -112,7 +113,7 @@ class Generation:
         made = self._video(run, sound, avatar)
         run.cancel.check()
         drawn = time.perf_counter()
-        save(made, run.outputs, run.target)
+        save(made, run.outputs, run.target.store)
         saved = time.perf_counter()
         timings = {**made.seconds, "sound_and_avatar": ready - began, "saving": saved - drawn, "total": saved - began}
         generated = self._generated(run, sound, avatar, replace(made, seconds=timings))
@@ -186,7 +187,7 @@ class Generation:
         self._require_session(run)
         run.cancel.check()
         self.store.put(run.outputs.result, generated.model_dump_json().encode(), "application/json")
-        self.jobs.done(run.name.record_id, generated, kept_elsewhere=run.target_name is not None)
+        self.jobs.done(run.name.record_id, generated)
         KeptSpeech(self.store, run.outputs.speech).forget()
 
     def _beat(self, run: Run) -> None:
@@ -215,7 +216,7 @@ class Generation:
     def _end(self, run: Run, error: BaseException) -> None:
         outputs = run.outputs
         for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
-            run.target.delete(key)
+            run.target.store.delete(key)
         self.store.delete(outputs.result)
         if not (isinstance(error, EngineError) and error.retryable):
             KeptSpeech(self.store, outputs.speech).forget()

@@ -12,7 +12,6 @@ from engine.cancel import Cancelled, CancelToken
 from engine.errors import EngineError, IdempotencyConflict, InternalError
 from engine.records import JobRecord, Records
 from engine.schemas import Generated
-from engine.store.protocol import ObjectStore
 
 LEASE = timedelta(seconds=60)
 """A job whose heartbeat is older than this is at nobody's hands any more."""
@@ -41,13 +40,14 @@ class JobName:
 class Jobs:
     """Reads and changes job records. ``now`` gives the time in UTC."""
 
-    store: ObjectStore
     records: Records
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
 
-    def begin(self, name: JobName, session_id: str, input_hash: str, cancel: CancelToken) -> Generated | None:
-        """Take the job on; or, where it has been done before, its result.
+    def begin(
+        self, name: JobName, session_id: str, input_hash: str, holds: Callable[[str], bool], cancel: CancelToken
+    ) -> Generated | None:
+        """Take the job on; or, where it has been done before and its target still ``holds`` the video, its result.
 
         Where another run with the same idempotency key is at work, wait for what becomes of it.
         Raises IdempotencyConflict when the key came with another request before, and Cancelled while waiting.
@@ -56,7 +56,7 @@ class Jobs:
             new = self._new(name, session_id, input_hash)
             if self.records.jobs.create(new):
                 return None
-            found = self.records.jobs.update(name.record_id, self._taking(new, name))
+            found = self.records.jobs.update(name.record_id, self._taking(new, name, holds))
             if found is None:
                 continue
             if found.state == "done":
@@ -71,15 +71,9 @@ class Jobs:
         changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
         self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
 
-    def done(self, record_id: str, generated: Generated, *, kept_elsewhere: bool) -> None:
-        """The job has its result; its files lie in the service's store or in the bucket that came with the job."""
-        changes = {
-            "state": "done",
-            "progress": 1.0,
-            "result": generated.model_dump(mode="json"),
-            "error": None,
-            "kept_elsewhere": kept_elsewhere,
-        }
+    def done(self, record_id: str, generated: Generated) -> None:
+        """The job has its result."""
+        changes = {"state": "done", "progress": 1.0, "result": generated.model_dump(mode="json"), "error": None}
         self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
 
     def ended(self, record_id: str, error: BaseException) -> None:
@@ -105,22 +99,17 @@ class Jobs:
             updated=now,
         )
 
-    def _taking(self, new: JobRecord, name: JobName) -> Callable[[JobRecord], JobRecord]:
-        return lambda old: self._again(old, new, name)
+    def _taking(self, new: JobRecord, name: JobName, holds: Callable[[str], bool]) -> Callable[[JobRecord], JobRecord]:
+        return lambda old: self._again(old, new, name, holds)
 
-    def _again(self, old: JobRecord, new: JobRecord, name: JobName) -> JobRecord:
+    def _again(self, old: JobRecord, new: JobRecord, name: JobName, holds: Callable[[str], bool]) -> JobRecord:
         """The record as it stays or becomes when the job comes once more."""
         if old.input_hash != new.input_hash:
             if name.by_caller:
                 raise IdempotencyConflict("This `idempotency_key` came with another request before. Use a new key.")
             return new
-        if old.state == "done" and self._is_stored(old):
+        if old.state == "done" and old.result is not None and holds(Generated.model_validate(old.result).video_key):
             return old
         if old.state == "running" and old.queue_id != new.queue_id and new.heartbeat - old.heartbeat < LEASE:
             return old
         return new.model_copy(update={"attempt": old.attempt + 1, "created": old.created})
-
-    def _is_stored(self, record: JobRecord) -> bool:
-        if record.result is None:
-            return False
-        return record.kept_elsewhere or self.store.head(Generated.model_validate(record.result).video_key) is not None

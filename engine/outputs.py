@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.captions import webvtt
 from engine.pipeline import MadeVideo
-from engine.store.protocol import OutputStore
+from engine.store.callers_bucket import CallersBucket
+from engine.store.protocol import ObjectStore, OutputStore
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,23 @@ class Outputs:
     def speech(self) -> str:
         """A folder: bought speech lies there until the job is done."""
         return f"{self.folder}/speech"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a job's files go: the service's store, or, with a ``name``, the bucket that came with the job."""
+
+    store: OutputStore
+    holds: Callable[[str], bool]
+    name: str | None = None
+
+    @classmethod
+    def own(cls, store: ObjectStore) -> Target:
+        return cls(store, lambda key: store.head(key) is not None)
+
+    @classmethod
+    def callers(cls, bucket: CallersBucket) -> Target:
+        return cls(bucket, bucket.holds, bucket.config.folder_url)
 
 
 def save(made: MadeVideo, outputs: Outputs, store: OutputStore) -> None:
