@@ -1,0 +1,195 @@
+"""Who is at a job: takeovers, repeats, idempotency keys and waiting for another run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.cancel import Cancelled, CancelToken
+from engine.errors import IdempotencyConflict, TtsUnavailable
+from engine.jobs import LEASE, JobName, Jobs
+from engine.records import Records
+from engine.schemas import Generated
+from engine.store.local import LocalStore
+
+QUEUED = JobName("job-1", "job-1")
+
+
+class Clock:
+    """A time that moves only when it is told to, or when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.time = datetime(2026, 1, 1, tzinfo=UTC)
+        self.while_asleep: Callable[[], None] = lambda: None
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+        self.while_asleep()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, clock: Clock) -> Jobs:
+    return Jobs(Records(LocalStore(tmp_path), clock.now), clock.now, clock.sleep)
+
+
+def generated(video_key: str = "outputs/s/job-1/video.mp4") -> Generated:
+    return Generated(
+        session_id="s",
+        duration=1.0,
+        frames=25,
+        video_key=video_key,
+        audio_key="a",
+        captions_key="c",
+        thumbnail_key="t",
+        words=[],
+        renderer="preview",
+        tts_characters=0,
+        timings={},
+        gpu_seconds=0,
+        warnings=[],
+    )
+
+
+def begin(jobs: Jobs, name: JobName = QUEUED, input_hash: str = "h", held: bool = True) -> Generated | None:
+    return jobs.begin(name, "s", input_hash, lambda _: held, CancelToken())
+
+
+def attempt(jobs: Jobs, record_id: str = "job-1") -> tuple[str, int]:
+    record = jobs.records.jobs.get(record_id)
+    assert record is not None
+    return record.state, record.attempt
+
+
+def test_a_new_job_is_taken_on(jobs: Jobs) -> None:
+    assert begin(jobs) is None
+    assert attempt(jobs) == ("running", 1)
+
+
+def test_a_job_that_was_done_has_its_result(jobs: Jobs) -> None:
+    begin(jobs)
+    jobs.done("job-1", generated())
+    assert begin(jobs) == generated()
+    assert attempt(jobs) == ("done", 1)
+
+
+def test_a_result_that_is_no_longer_held_is_made_again(jobs: Jobs) -> None:
+    begin(jobs)
+    jobs.done("job-1", generated())
+    assert begin(jobs, held=False) is None
+    assert attempt(jobs) == ("running", 2)
+
+
+def test_the_same_job_with_another_input_starts_afresh(jobs: Jobs) -> None:
+    begin(jobs)
+    jobs.done("job-1", generated())
+    assert begin(jobs, input_hash="other") is None
+    assert attempt(jobs) == ("running", 1)
+
+
+def test_a_job_that_the_queue_hands_out_again_is_taken_over_at_once(jobs: Jobs, clock: Clock) -> None:
+    begin(jobs)
+    before = clock.time
+    assert begin(jobs) is None
+    assert attempt(jobs) == ("running", 2)
+    assert clock.time == before
+
+
+def test_a_failed_job_says_why_and_can_be_tried_again(jobs: Jobs) -> None:
+    begin(jobs)
+    jobs.ended("job-1", TtsUnavailable("The voice is away."))
+    record = jobs.records.jobs.get("job-1")
+    assert record is not None
+    assert record.error == {"code": "tts_unavailable", "message": "The voice is away.", "retryable": True}
+    assert begin(jobs) is None
+
+
+def test_an_unforeseen_error_is_recorded_without_its_words(jobs: Jobs) -> None:
+    begin(jobs)
+    jobs.ended("job-1", RuntimeError("a secret"))
+    record = jobs.records.jobs.get("job-1")
+    assert record is not None
+    assert record.error is not None
+    assert record.error["code"] == "internal_error"
+    assert "secret" not in str(record.error)
+
+
+def test_the_same_key_finds_the_result_across_job_ids(jobs: Jobs) -> None:
+    first, second = (JobName.of_idempotency_key("order-7", queue_id) for queue_id in ("job-1", "job-2"))
+    assert begin(jobs, first) is None
+    jobs.done(first.record_id, generated())
+    assert begin(jobs, second) == generated()
+
+
+def test_the_same_key_with_another_request_is_refused_and_nothing_changes(jobs: Jobs) -> None:
+    name = JobName.of_idempotency_key("order-7", "job-1")
+    begin(jobs, name)
+    jobs.done(name.record_id, generated())
+    with pytest.raises(IdempotencyConflict):
+        begin(jobs, JobName.of_idempotency_key("order-7", "job-2"), input_hash="other")
+    assert begin(jobs, name) == generated()
+
+
+def test_a_second_run_under_the_same_key_waits_for_the_first(jobs: Jobs, clock: Clock) -> None:
+    first, second = (JobName.of_idempotency_key("k", queue_id) for queue_id in ("job-1", "job-2"))
+    begin(jobs, first)
+    naps = 0
+
+    def finish_at_the_third() -> None:
+        nonlocal naps
+        naps += 1
+        if naps == 3:
+            jobs.done(first.record_id, generated())
+
+    clock.while_asleep = finish_at_the_third
+    assert begin(jobs, second) == generated()
+    assert naps == 3
+
+
+def test_a_waiting_run_takes_over_from_one_that_went_silent(jobs: Jobs, clock: Clock) -> None:
+    first, second = (JobName.of_idempotency_key("k", queue_id) for queue_id in ("job-1", "job-2"))
+    begin(jobs, first)
+    began = clock.time
+    assert begin(jobs, second) is None
+    assert LEASE <= clock.time - began <= LEASE + timedelta(seconds=2)
+    assert attempt(jobs, second.record_id) == ("running", 2)
+
+
+def test_a_heartbeat_keeps_others_waiting(jobs: Jobs, clock: Clock) -> None:
+    first, second = (JobName.of_idempotency_key("k", queue_id) for queue_id in ("job-1", "job-2"))
+    begin(jobs, first)
+    until = clock.time + 3 * LEASE
+
+    def beat_until_done() -> None:
+        jobs.beat(first.record_id, "drawing", 0.5)
+        if clock.time > until:
+            jobs.done(first.record_id, generated())
+
+    clock.while_asleep = beat_until_done
+    assert begin(jobs, second) == generated()
+    assert clock.time > until
+
+
+def test_a_waiting_run_can_be_cancelled(jobs: Jobs, clock: Clock) -> None:
+    first, second = (JobName.of_idempotency_key("k", queue_id) for queue_id in ("job-1", "job-2"))
+    begin(jobs, first)
+    cancel = CancelToken()
+    clock.while_asleep = cancel.cancel
+    with pytest.raises(Cancelled):
+        jobs.begin(second, "s", "h", lambda _: True, cancel)
+    assert attempt(jobs, first.record_id) == ("running", 1)
+
+
+def test_a_key_is_not_readable_from_its_record(jobs: Jobs) -> None:
+    name = JobName.of_idempotency_key("alice@example.com", "job-1")
+    assert "alice" not in name.record_id
