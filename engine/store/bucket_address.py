@@ -51,7 +51,10 @@ def address_of(endpoint_url: str, name: str) -> BucketAddress:
 
 def checked_base(url: str) -> str:
     """``url`` without a slash at its end; ValueError unless it is http(s), a host and perhaps a port and a path."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ValueError("is no URL") from error  # Python's own sentence quotes it.
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.netloc):
         raise ValueError("has to be https:// or http:// and a host, with a port where it needs one")
     if parts.query or parts.fragment:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
@@ -39,9 +41,10 @@ class CallersBucketConfig(BaseModel):
     def _plain_address(cls, value: str) -> str:
         base = checked_base(value)
         try:
-            path = httpx.URL(base).path.removeprefix("/")
+            httpx.URL(base)
         except httpx.InvalidURL as error:
             raise ValueError("is no URL") from error
+        path = urlsplit(base).path.removeprefix("/")
         if path and not is_key(path):
             raise ValueError("may hold only letters, digits, '.', '_' and '-' in its path, parted by '/'")
         return base
