@@ -10,12 +10,11 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
-from engine.avatar.key import PreparationOptions, canonical_hash
+from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import (
-    Conflict,
     EngineError,
     InternalError,
     Interrupted,
@@ -26,10 +25,9 @@ from engine.errors import (
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
+from engine.session_records import READY, demand_same_avatar, existing_session, new_session, session_reply
 from engine.store.protocol import ObjectStore
 
-PREPARING = "Session created. Avatar preparation started."
-READY = "Session is ready"
 PULSE_SECONDS = 3.0
 """How often a job that is at work says so in its record, and looks whether its session is still wanted."""
 
@@ -88,10 +86,7 @@ class Sessions:
 
     def get(self, session_id: str) -> SessionRecord:
         """Raises SessionNotFound."""
-        record = self.records.sessions.get(session_id)
-        if record is None:
-            raise _not_found(session_id)
-        return record
+        return existing_session(self.records, session_id)
 
     def exists(self, session_id: str) -> bool:
         return self.records.sessions.get(session_id) is not None
@@ -120,35 +115,14 @@ class Sessions:
 
     def reply(self, record: SessionRecord) -> SessionReply:
         """The session as its caller sees it."""
-        return SessionReply(
-            session_id=record.session_id,
-            status=record.status,
-            message=record.message,
-            avatar_prepared=record.status == "ready",
-            renderer=self.renderer,
-            progress=round(record.progress, 3),
-            error_code=record.error_code,
-            avatar=record.avatar,
-        )
+        return session_reply(record, self.renderer)
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
-        now = self.now()
-        new = SessionRecord(
-            session_id=session_id,
-            status="preparing",
-            message=PREPARING,
-            avatar_source=request.avatar_video_path,
-            input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path}),
-            job_id=job_id,
-            heartbeat=now,
-            created=now,
-            updated=now,
-        )
+        new = new_session(request, session_id, job_id, self.now())
         if self.records.sessions.create(new):
             return new
         found = self.get(session_id)
-        if found.input_hash != new.input_hash:
-            raise Conflict(f"The session `{session_id}` exists with another avatar. Choose another `session_id`.")
+        demand_same_avatar(found, new)
         if found.status == "ready" and found.avatar_key and self.library.exists(found.avatar_key):
             return found
         return self._update(session_id, lambda old: new.model_copy(update={"created": old.created}))
@@ -203,10 +177,7 @@ class Sessions:
         self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
 
     def _update(self, session_id: str, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
-        record = self.records.sessions.update(session_id, change)
-        if record is None:
-            raise _not_found(session_id)
-        return record
+        return self.records.sessions.update(session_id, change) or self.get(session_id)
 
 
 def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
@@ -224,7 +195,3 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
 
 def _deleted() -> SessionNotFound:
     return SessionNotFound("The session was deleted while its avatar was being prepared.")
-
-
-def _not_found(session_id: str) -> SessionNotFound:
-    return SessionNotFound(f"There is no session `{session_id}`: it was deleted, or never created.")

@@ -1,0 +1,59 @@
+"""What can be done with a session's record alone: beginning it, finding it, showing it to its caller.
+
+Nothing here reads pictures or sound, so that a server in front of the workers can do it too.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from engine.avatar.key import canonical_hash
+from engine.errors import Conflict, SessionNotFound
+from engine.records import Records, SessionRecord
+from engine.schemas import CreateSession, SessionReply
+
+PREPARING = "Session created. Avatar preparation started."
+READY = "Session is ready"
+
+
+def new_session(request: CreateSession, session_id: str, job_id: str, now: datetime) -> SessionRecord:
+    """The record of a session whose avatar the job ``job_id`` is to prepare."""
+    return SessionRecord(
+        session_id=session_id,
+        status="preparing",
+        message=PREPARING,
+        avatar_source=request.avatar_video_path,
+        input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path}),
+        job_id=job_id,
+        heartbeat=now,
+        created=now,
+        updated=now,
+    )
+
+
+def demand_same_avatar(found: SessionRecord, new: SessionRecord) -> None:
+    """Raises Conflict when the session's id is taken by another avatar."""
+    if found.input_hash != new.input_hash:
+        raise Conflict(f"The session `{new.session_id}` exists with another avatar. Choose another `session_id`.")
+
+
+def existing_session(records: Records, session_id: str) -> SessionRecord:
+    """Raises SessionNotFound."""
+    record = records.sessions.get(session_id)
+    if record is None:
+        raise SessionNotFound(f"There is no session `{session_id}`: it was deleted, or never created.")
+    return record
+
+
+def session_reply(record: SessionRecord, renderer: str) -> SessionReply:
+    """The session as its caller sees it."""
+    return SessionReply(
+        session_id=record.session_id,
+        status=record.status,
+        message=record.message,
+        avatar_prepared=record.status == "ready",
+        renderer=renderer,
+        progress=round(record.progress, 3),
+        error_code=record.error_code,
+        avatar=record.avatar,
+    )
