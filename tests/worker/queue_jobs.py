@@ -142,6 +142,11 @@ class QueueJobs:
         job.end("COMPLETED")
         await self._tell()
 
+    async def end(self, job: QueuedJob, status: JobStatus, output: Any, error: str | None) -> None:
+        job.output, job.error = output, error
+        job.end(status)
+        await self._tell()
+
     async def cancel(self, job: QueuedJob) -> None:
         if job.final:
             return

@@ -10,17 +10,17 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
-from tests.worker.queue_jobs import FINAL, Ping, Post, QueuedJob, QueueJobs
+from tests.worker.queue_faults import Answer, Faults
+from tests.worker.queue_jobs import FINAL, JobStatus, Ping, Post, QueuedJob, QueueJobs
 
 T = TypeVar("T")
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ENDPOINT = "ep1"
 KEY = "rpa_stand_in_key"
@@ -33,10 +33,11 @@ RUNSYNC_SECONDS = 90.0
 class QueueStandIn:
     """One endpoint and its queue, served from a thread. A context: leaving it closes the server.
 
-    hold_seconds: how long a poll without news is held.
+    hold_seconds: how long a poll without news is held. faults: what clients get in place of its answers.
     """
 
     def __init__(self, hold_seconds: float = 5.0) -> None:
+        self.faults = Faults()
         self._hold = hold_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="queue-stand-in", daemon=True)
@@ -88,6 +89,12 @@ class QueueStandIn:
     def pings(self) -> tuple[Ping, ...]:
         return tuple(self._queue.pings)
 
+    def told_by(self, worker: str) -> str:
+        """All that the worker has sent so far, as one text."""
+        posts = [post.body for job in self._queue.jobs.values() for post in job.posts if post.worker == worker]
+        reasons = [ping.reason for ping in self._queue.pings if ping.worker == worker]
+        return json.dumps([posts, reasons], ensure_ascii=False)
+
     def wait_for_worker(self, pod: str, seconds: float) -> bool:
         """Whether the worker has asked for jobs within so many seconds."""
         return self._in_loop(self._queue.seen(pod, seconds))
@@ -96,12 +103,24 @@ class QueueStandIn:
         """Queue a job once more, whatever became of it: the platform does so with one that it takes for lost."""
         self._in_loop(self._queue.requeue(self._queue.jobs[job_id]))
 
+    def inputs(self) -> dict[str, Any]:
+        """The input of every job that the queue has, by the job's id, in order of submission."""
+        return {job.id: job.request["input"] for job in self._queue.jobs.values()}
+
+    def end(self, job_id: str, status: JobStatus, output: Any = None, error: str | None = None) -> None:
+        """End a job without its worker: the platform does so with one that is lost or takes too long."""
+        self._in_loop(self._queue.end(self._queue.jobs[job_id], status, output, error))
+
+    def forget(self, job_id: str) -> None:
+        """As the queue does with a job that ended a while ago."""
+        del self._queue.jobs[job_id]
+
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _open(self) -> None:
         self._queue = QueueJobs()
-        app = web.Application(middlewares=[_only_with_key], client_max_size=4 * MAX_RESULT_BYTES)
+        app = web.Application(middlewares=[self._with_faults, _only_with_key], client_max_size=4 * MAX_RESULT_BYTES)
         app.add_routes([*self._worker_routes(), *self._client_routes()])
         # A job must not be handed to a poll whose worker is gone.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
@@ -110,6 +129,11 @@ class QueueStandIn:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://{host}:{port}"
+
+    @web.middleware
+    async def _with_faults(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        operation = request.path.removeprefix(f"/v2/{ENDPOINT}/").partition("/")[0]
+        return await self.faults.answer(operation, request, handler)
 
     def _worker_routes(self) -> list[web.RouteDef]:
         at = f"/v2/{ENDPOINT}"
