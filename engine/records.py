@@ -2,6 +2,9 @@
 
 Whoever changes a record states the change as a function of the record. When somebody else was first, the function is
 applied again to what they left, so no change is lost whichever process or machine it comes from.
+
+A record that much hangs on is removed in two steps: whoever claims it hides it from all others, takes down what hangs
+on it, and then deletes it. The claim is a lease of CLAIM: only its holder deletes, and never later than that.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Generic, Literal, TypeVar
 
@@ -25,17 +28,24 @@ _ATTEMPTS = 40
 _FIRST_PAUSE_SECONDS = 0.01
 _LONGEST_PAUSE_SECONDS = 0.5
 
+CLAIM = timedelta(minutes=10)
+"""Who has claimed a record and not deleted it by then is taken to be dead, and another may claim it."""
+
 log = logging.getLogger(__name__)
 
 
 class Record(BaseModel):
-    """What every record has. Times carry their zone; ``heartbeat`` is when its worker last said it was at it."""
+    """What every record has. Times carry their zone; ``heartbeat`` is when its worker last said it was at it.
+
+    ``claimed`` is when somebody began to remove it: it then exists for nobody else.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     heartbeat: AwareDatetime
     created: AwareDatetime
     updated: AwareDatetime
+    claimed: AwareDatetime | None = None
 
 
 class SessionRecord(Record):
@@ -71,7 +81,6 @@ class JobRecord(Record):
     session_id: str | None = None
     input_hash: str
     queue_id: str = ""
-    kept_elsewhere: bool = False
     state: Literal["running", "done", "failed", "cancelled"]
     stage: str = ""
     progress: float = Field(0.0, ge=0, le=1)
@@ -109,12 +118,25 @@ class RecordSet(Generic[RecordT]):
 
     def get(self, record_id: str) -> RecordT | None:
         found = self._store.get(self._key(record_id))
-        return None if found is None else self._parse(found)
+        record = None if found is None else self._parse(found)
+        return None if record is None or record.claimed else record
 
     def create(self, record: RecordT) -> bool:
-        """Write a new record; False when its id is taken."""
+        """Write a new record; False when its id is taken.
+
+        Waits for a claimed record under that id to go. Raises Overloaded when it doesn't.
+        """
         key = self._key(self._id_of(record))
-        return self._store.put_if_absent(key, self._body(key, record), "application/json") is not None
+        for attempt in range(_ATTEMPTS):
+            if self._store.put_if_absent(key, self._body(key, record), "application/json") is not None:
+                return True
+            found = self._store.get(key)
+            if found is not None and not self._parse(found).claimed:
+                return False
+            if found is not None and self._is_abandoned(self._parse(found)) and self._put(key, record, found.info.etag):
+                return True
+            self._rest(attempt)
+        raise Overloaded("What had this id is still being removed. Try again in a moment.")
 
     def update(self, record_id: str, change: Callable[[RecordT], RecordT]) -> RecordT | None:
         """Replace the record by ``change(record)`` with ``updated`` set to now; None when there is no such record.
@@ -122,26 +144,32 @@ class RecordSet(Generic[RecordT]):
         ``change`` is called again whenever somebody else was first; nothing is written when it returns an equal
         record. Raises Overloaded when somebody else is first again and again.
         """
-        key = self._key(record_id)
-        for attempt in range(_ATTEMPTS):
-            found = self._store.get(key)
-            if found is None:
-                return None
-            current = self._parse(found)
-            wanted = change(current)
-            if wanted == current:
-                return current
-            written = self._replace(key, record_id, wanted, found.info.etag)
-            if written is not None:
-                return written
-            self._pause(min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
-        raise Overloaded("Too many are changing this at the same time. Try again in a moment.")
+        return self._change(record_id, lambda record: None if record.claimed else change(record))
+
+    def claim(self, record_id: str, unwanted: Callable[[RecordT], bool]) -> RecordT | None:
+        """Hide the record from everybody else if ``unwanted`` says so of it; None when it stays or isn't there.
+
+        Whoever gets it deletes it before CLAIM is over. Raises Overloaded as ``update`` does.
+        """
+        now = self._clock()
+
+        def claimed(record: RecordT) -> RecordT | None:
+            return record.model_copy(update={"claimed": now}) if self._may_claim(record, unwanted) else None
+
+        return self._change(record_id, claimed)
+
+    def claimable(self, unwanted: Callable[[RecordT], bool]) -> Iterator[RecordT]:
+        """Every record that ``claim`` would give away now: unwanted ones, and those left over from earlier claims."""
+        return (record for record in self._all() if self._may_claim(record, unwanted))
 
     def delete(self, record_id: str) -> None:
         self._store.delete(self._key(record_id))
 
     def list(self) -> Iterator[RecordT]:
         """Every record, in order of ids. One that can't be read is logged and left out, so that it hides no other."""
+        return (record for record in self._all() if not record.claimed)
+
+    def _all(self) -> Iterator[RecordT]:
         for info in self._store.list(f"{self._folder}/"):
             found = self._store.get(info.key) if self._is_record(info.key) else None
             if found is None:
@@ -151,12 +179,40 @@ class RecordSet(Generic[RecordT]):
             except InternalError as error:
                 log.error(error.message)
 
+    def _change(self, record_id: str, change: Callable[[RecordT], RecordT | None]) -> RecordT | None:
+        """As ``update``, of any record; None also when ``change`` returns it."""
+        key = self._key(record_id)
+        for attempt in range(_ATTEMPTS):
+            found = self._store.get(key)
+            if found is None:
+                return None
+            current = self._parse(found)
+            wanted = change(current)
+            if wanted is None or wanted == current:
+                return wanted
+            written = self._replace(key, record_id, wanted, found.info.etag)
+            if written is not None:
+                return written
+            self._rest(attempt)
+        raise Overloaded("Too many are changing this at the same time. Try again in a moment.")
+
     def _replace(self, key: str, record_id: str, record: RecordT, etag: str) -> RecordT | None:
         if self._id_of(record) != record_id:
             raise InternalError(f"A change of the record {key} would give it another id.")
         stamped = record.model_copy(update={"updated": self._clock()})
-        info = self._store.put_if_match(key, self._body(key, stamped), etag, "application/json")
-        return None if info is None else stamped
+        return stamped if self._put(key, stamped, etag) else None
+
+    def _put(self, key: str, record: RecordT, etag: str) -> bool:
+        return self._store.put_if_match(key, self._body(key, record), etag, "application/json") is not None
+
+    def _may_claim(self, record: RecordT, unwanted: Callable[[RecordT], bool]) -> bool:
+        return self._is_abandoned(record) if record.claimed else unwanted(record)
+
+    def _is_abandoned(self, record: RecordT) -> bool:
+        return record.claimed is not None and self._clock() - record.claimed > CLAIM
+
+    def _rest(self, attempt: int) -> None:
+        self._pause(min(_FIRST_PAUSE_SECONDS * 2**attempt, _LONGEST_PAUSE_SECONDS))
 
     def _body(self, key: str, record: RecordT) -> bytes:
         """The record as JSON. It is checked once more because copies of a record are made unchecked."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from engine.errors import ConfigurationError
 from engine.speech.settings import SpeechSettings
+
+_TEN_YEARS = 10 * 365 * 86_400
 
 
 class Settings(SpeechSettings):
@@ -57,6 +60,41 @@ class Settings(SpeechSettings):
         3_000_000_000, ge=1, description="Memory that the process which decodes a caller's file may take."
     )
     decode_seconds: float = Field(600, gt=0, description="Time that decoding one file may take.")
+    runpod_endpoint_id: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="The endpoint whose queue holds the jobs. In a worker RunPod sets it.",
+    )
+    runpod_api_key: SecretStr | None = Field(
+        None,
+        description="RunPod API key that may use the endpoint: with it a session whose worker died is given to another "
+        "one, and ends in an error without. It is not the `RUNPOD_AI_API_KEY` that RunPod sets in a worker.",
+    )
+    runpod_api_base_url: str = Field(
+        "https://api.runpod.ai/v2",
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
+        description="Address below which the endpoints of RunPod's queue lie.",
+    )
+    session_ttl: int = Field(
+        86_400,
+        ge=0,
+        le=_TEN_YEARS,
+        description="How long a session is kept after its last use, in seconds; longer than any job runs. 0: for ever.",
+    )
+    output_ttl: int = Field(
+        86_400,
+        ge=0,
+        le=_TEN_YEARS,
+        description="How long videos and what belongs to them are kept, in seconds; their session's end is theirs too. "
+        "0: as long as the session.",
+    )
+    upload_ttl: int = Field(
+        86_400,
+        ge=0,
+        le=_TEN_YEARS,
+        description="How long an uploaded avatar is kept, in seconds: as long as a job may wait in the queue. Prepared "
+        "avatars don't need it. 0: for ever.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
 
     @field_validator("avatar_dirs", mode="before")
@@ -70,3 +108,30 @@ class Settings(SpeechSettings):
         if not isinstance(value, str):
             return value
         return tuple(part.strip().lower() for part in value.split(",") if part.strip())
+
+    @field_validator("runpod_endpoint_id", "runpod_api_key", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return value.strip() or None if isinstance(value, str) else value
+
+    @field_validator("runpod_api_key")
+    @classmethod
+    def _plain_runpod_key(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not all("!" <= character <= "~" for character in key.get_secret_value()):
+            raise ValueError("the key holds characters that no key has; copy it again")
+        return key
+
+    @field_validator("runpod_api_base_url", mode="before")
+    @classmethod
+    def _base_without_slash(cls, value: object) -> object:
+        return value.strip().rstrip("/") if isinstance(value, str) else value
+
+
+def read_settings() -> Settings:
+    """The settings of the environment, or ConfigurationError that names the variables at fault and no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_input=False)
+        told = [f"{'.'.join(map(str, fault['loc'])).upper() or 'SETTINGS'}: {fault['msg']}" for fault in faults]
+        raise ConfigurationError("; ".join(told)) from None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import InternalError, InvalidInput, Overloaded
-from engine.records import JobRecord, Records, SessionRecord
+from engine.records import CLAIM, JobRecord, Records, SessionRecord
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from tests.store.racers import OpenStore, race
@@ -222,3 +222,66 @@ def test_fields_of_a_newer_version_are_no_error(records: Records, store: ObjectS
 def test_a_time_without_its_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="timezone"):
         a_job().model_validate({**a_job().model_dump(), "created": datetime(2026, 1, 1)})
+
+
+def test_a_claimed_record_exists_for_nobody_else(records: Records, store: ObjectStore) -> None:
+    records.sessions.create(a_session())
+    claimed = records.sessions.claim("one", lambda session: session.status == "preparing")
+    assert claimed is not None
+    assert claimed.claimed == LATER
+    assert records.sessions.get("one") is None
+    assert records.sessions.update("one", lambda session: session.model_copy(update={"message": "late"})) is None
+    assert list(records.sessions.list()) == []
+    assert records.sessions.claim("one", lambda _: True) is None
+    assert store.head("sessions/one.json") is not None
+    records.sessions.delete("one")
+    assert records.sessions.create(a_session())
+
+
+def test_what_is_wanted_or_gone_is_not_claimed(records: Records) -> None:
+    records.sessions.create(a_session())
+    assert records.sessions.claim("one", lambda _: False) is None
+    assert records.sessions.claim("two", lambda _: True) is None
+    assert records.sessions.get("one") == a_session()
+
+
+def test_a_claim_is_judged_again_after_a_change(records: Records) -> None:
+    records.jobs.create(a_job())
+
+    def unwanted(job: JobRecord) -> bool:
+        if job.attempt == 1:
+            records.jobs.update("one", advance)
+        return job.attempt == 1
+
+    assert records.jobs.claim("one", unwanted) is None
+    assert records.jobs.get("one") is not None
+
+
+def test_a_claim_that_was_given_up_can_be_taken_over(store: ObjectStore) -> None:
+    now = START
+    pauses: list[float] = []
+    records = Records(store, lambda: now, pauses.append)
+    records.sessions.create(a_session("kept"))
+    for session_id in ("one", "two"):
+        records.sessions.create(a_session(session_id))
+        assert records.sessions.claim(session_id, lambda _: True)
+    now = START + CLAIM
+    assert list(records.sessions.claimable(lambda _: False)) == []
+    with pytest.raises(Overloaded, match="removed"):
+        records.sessions.create(a_session())
+    now += timedelta(seconds=1)
+    assert [session.session_id for session in records.sessions.claimable(lambda _: False)] == ["one", "two"]
+    assert records.sessions.claim("one", lambda _: False) is not None
+    assert records.sessions.create(a_session("two", message="new"))
+    found = records.sessions.get("two")
+    assert found is not None
+    assert found.message == "new"
+
+
+def claim_session(store: ObjectStore, number: int) -> bool:
+    return Records(store, lambda: LATER).sessions.claim("one", lambda _: True) is not None
+
+
+def test_one_process_of_several_claims(open_store: OpenStore, records: Records) -> None:
+    records.sessions.create(a_session())
+    assert sorted(race(open_store, claim_session)) == [False, False, False, True]

@@ -1,0 +1,176 @@
+"""Removes from the store what nobody needs any more.
+
+Safe beside workers and beside other housekeepers: what might be in use is looked at once more just before it goes, and
+sessions and avatars are taken down by compare-and-set. A sweep that is interrupted leaves nothing that the next one
+doesn't find.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from engine.avatar.library import GRACE, AvatarLibrary
+from engine.cancel import CancelToken
+from engine.housekeeping.avatars import Ref, default_avatar_keys, refs_before
+from engine.housekeeping.removal import SessionRemoval
+from engine.housekeeping.round import Round
+from engine.housekeeping.rules import Rule, aged, rules
+from engine.lifetimes import Lifetimes
+from engine.records import Records, SessionRecord
+from engine.settings import Settings
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectInfo, ObjectStore
+
+CLOCKS_APART = timedelta(minutes=1)
+"""The clocks of the store and of the workers may differ: nothing goes before the time that its owner was told."""
+
+AT_WORK = timedelta(hours=1)
+"""How long a job is believed to go on, or to be handed out again, after its last heartbeat."""
+
+_JOB_FOLDER = re.compile(r"outputs/[^/]+/([A-Za-z0-9_-]{1,64})-[0-9a-f]{8}/")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """How many of each a sweep has removed. outputs: folders of jobs, or of whole sessions that are no more;
+    streams: folders; refs: notes that a session uses an avatar; failures: what was left because of an error."""
+
+    sessions: int
+    outputs: int
+    uploads: int
+    jobs: int
+    streams: int
+    workers: int
+    proofs: int
+    refs: int
+    avatars: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class Housekeeper:
+    """``protected`` gives the keys of the avatars that stay in any case; ``clock`` gives the time in UTC."""
+
+    store: ObjectStore
+    records: Records
+    library: AvatarLibrary
+    lifetimes: Lifetimes
+    protected: Callable[[], frozenset[str]]
+    clock: Callable[[], datetime]
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        store: ObjectStore,
+        records: Records,
+        library: AvatarLibrary,
+        clock: Callable[[], datetime],
+    ) -> Housekeeper:
+        """The housekeeper that the settings ask for; the default avatar stays."""
+        protected = partial(default_avatar_keys, library, settings.default_avatar)
+        return cls(store, records, library, Lifetimes.of(settings), protected, clock)
+
+    @property
+    def removal(self) -> SessionRemoval:
+        """How sessions go."""
+        return SessionRemoval(self.store, self.records, self.library, self.clock)
+
+    def sweep(self, now: datetime, cancel: CancelToken | None = None) -> Swept:
+        """Remove what has expired by ``now``. What fails is logged, counted and left for the next sweep.
+
+        Raises the store's error when it fails again and again, and Cancelled.
+        """
+        round_ = Round(cancel or CancelToken())
+        sessions = self._sweep_sessions(round_, now)
+        removed = {rule.folder: self._sweep_aged(round_, rule, now) for rule in rules(self.lifetimes)}
+        orphaned = self._sweep_orphaned_outputs(round_, now)
+        self._sweep_half_written(round_)
+        return Swept(
+            sessions=sessions,
+            outputs=removed.get("outputs", 0) + orphaned,
+            uploads=removed.get("uploads", 0),
+            jobs=removed.get("jobs", 0),
+            streams=removed["streams"],
+            workers=removed["workers"],
+            proofs=removed["proofs"],
+            refs=self._sweep_refs(round_, now),
+            avatars=self._collect_avatars(round_, now),
+            failures=round_.failures,
+        )
+
+    def _sweep_sessions(self, round_: Round, now: datetime) -> int:
+        def is_over(record: SessionRecord) -> bool:
+            return self.lifetimes.is_over(record, now)
+
+        def due() -> Iterator[str]:
+            return (record.session_id for record in self.records.sessions.claimable(is_over))
+
+        return round_.each("session", due, lambda session_id: self.removal.remove(session_id, is_over))
+
+    def _sweep_aged(self, round_: Round, rule: Rule, now: datetime) -> int:
+        moment = now - rule.after - CLOCKS_APART
+        return round_.each(
+            rule.folder,
+            lambda: aged(self.store.list(rule.prefix), rule, moment),
+            lambda name: not self._is_at_work(name, now) and self._remove(name, moment),
+        )
+
+    def _sweep_orphaned_outputs(self, round_: Round, now: datetime) -> int:
+        """Outputs of sessions that are no more, which a removal or a job that was interrupted has left."""
+        rule, moment = Rule("outputs", GRACE, depth=1), now - GRACE
+
+        def is_orphaned(name: str) -> bool:
+            return name.endswith("/") and self.records.sessions.get(name.split("/")[1]) is None
+
+        return round_.each(
+            "outputs",
+            lambda: aged(self.store.list(rule.prefix), rule, moment),
+            lambda name: is_orphaned(name) and self._remove(name, moment),
+        )
+
+    def _sweep_half_written(self, round_: Round) -> None:
+        if isinstance(self.store, LocalStore):
+            with round_.surviving("half-written files"):
+                self.store.sweep()
+
+    def _sweep_refs(self, round_: Round, now: datetime) -> int:
+        """References of sessions that are no more or speak with another avatar: they'd keep the avatar for ever."""
+        return round_.each("reference", lambda: refs_before(self.store, now - GRACE), self._remove_if_dangling)
+
+    def _remove_if_dangling(self, ref: Ref) -> bool:
+        session = self.records.sessions.get(ref.session_id)
+        if session is not None and session.avatar_key in (None, ref.avatar_key):
+            return False
+        self.library.remove_ref(ref.avatar_key, ref.session_id)
+        return True
+
+    def _collect_avatars(self, round_: Round, now: datetime) -> int:
+        with round_.surviving("avatars"):
+            return len(self.library.collect(now, GRACE, self.protected()))
+        return 0
+
+    def _is_at_work(self, name: str, now: datetime) -> bool:
+        """Whether a job is making the outputs in the folder ``name``."""
+        found = _JOB_FOLDER.fullmatch(name)
+        job = self.records.jobs.get(found[1]) if found else None
+        return job is not None and job.state == "running" and now - job.heartbeat < AT_WORK
+
+    def _remove(self, name: str, moment: datetime) -> bool:
+        """Remove an object, or a folder with all its objects, unless it was written to since ``moment``."""
+        objects = list(self._objects(name))
+        if any(item.modified >= moment for item in objects):
+            return False
+        for item in objects:
+            self.store.delete(item.key)
+        return bool(objects)
+
+    def _objects(self, name: str) -> Iterator[ObjectInfo]:
+        if name.endswith("/"):
+            yield from self.store.list(name)
+        elif (info := self.store.head(name)) is not None:
+            yield info
