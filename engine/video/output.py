@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -58,9 +58,8 @@ class OutputFile:
             self.discard()
             raise
 
-    def mux(self, packets: Iterable[Packet[Any]]) -> None:
-        for packet in packets:
-            self.container.mux(packet)
+    def mux(self, packet: Packet[Any]) -> None:
+        self.container.mux(packet)
 
     def finish(self) -> None:
         """Write what is left and close the file."""

@@ -267,16 +267,6 @@ def test_sound_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "sound.mp3").exists()
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Path:
-    """A path where every write fails as on a full disk."""
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    path = tmp_path / "full"
-    path.symlink_to("/dev/full")
-    return path
-
-
 @pytest.mark.parametrize("frames", [1, 200])
 def test_a_full_disk_is_said_and_nothing_is_left(full_disk: Path, frames: int) -> None:
     before = open_files()
