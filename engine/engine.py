@@ -21,6 +21,8 @@ from pydantic import BaseModel
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
+from engine.endpoint.client import EndpointAddress, RunPodEndpoint
+from engine.endpoint.preparations import Preparations
 from engine.errors import InternalError
 from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
@@ -28,6 +30,7 @@ from engine.fitness import check_rendering, check_scratch, check_store, check_st
 from engine.generation import Generation, Run
 from engine.inline import inline
 from engine.jobs import JobName, Jobs
+from engine.lifetimes import Lifetimes
 from engine.lipsync.choose import Renderer, choose_renderer
 from engine.media.limits import SoundLimits
 from engine.outputs import Target
@@ -52,6 +55,7 @@ from engine.speech.voice import Voice
 from engine.store.callers_bucket import CallersBucket
 from engine.store.protocol import ObjectStore
 from engine.video.encode import EncoderSettings
+from engine.video.fragments import FragmentSink
 
 LOCAL_JOB = "local_test"
 """The id that the RunPod SDK gives to every job of a local run: never answered from the store."""
@@ -63,11 +67,15 @@ ProgressSink = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Job:
-    """One unit of work from the queue. ``input`` and ``s3_config`` are the caller's and not yet checked."""
+    """One unit of work. ``input`` and ``s3_config`` are the caller's and not yet checked.
+
+    ``fragments`` is given the video of a generate while it is being made, and nothing of one that was made before.
+    """
 
     id: str
     input: Any
     s3_config: Any = field(default=None, repr=False)
+    fragments: FragmentSink | None = None
 
     def key(self) -> str:
         """The id of the job's record: the same at every try of a job, a new one for every local run."""
@@ -96,7 +104,8 @@ class Engine:
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         library = AvatarLibrary.of(settings, store, renderer)
         sources = _sources(settings, store, fetcher)
-        sessions = Sessions(store, records, library, sources, renderer.name, _now)
+        preparations, lifetimes = _preparations(settings, records), Lifetimes.of(settings)
+        sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
         jobs = Jobs(records, _now)
         generation = Generation(store, jobs, sessions, library, sounds, renderer, EncoderSettings())
@@ -137,7 +146,8 @@ class Engine:
         session_id = request.session_id or session_of_job(name.record_id)
         standing = Standing(_reporting(progress, {"session_id": session_id}))
         target = self._target(job.s3_config, cancel)
-        reply = self.generation.run(Run(request, name, session_id, target, scratch, standing, cancel))
+        run = Run(request, name, session_id, target, scratch, standing, cancel, job.fragments)
+        reply = self.generation.run(run)
         if self.settings.inline_results and target.name is None:
             return inline(reply, self.store)
         return reply
@@ -198,6 +208,11 @@ class Engine:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _preparations(settings: Settings, records: Records) -> Preparations:
+    address = EndpointAddress.of(settings)
+    return Preparations(records, None if address is None else RunPodEndpoint.over_network(address), _now)
 
 
 def _sources(settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:

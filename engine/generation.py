@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
@@ -27,6 +28,7 @@ from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
 from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
 from engine.video.encode import EncoderSettings
+from engine.video.fragments import FragmentSink
 
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
@@ -38,6 +40,7 @@ class Run:
 
     session_id: the session to speak with, or the one to make where the request names none.
     scratch: a folder of the run's own.
+    fragments: given the video while it is being made.
     """
 
     request: Generate
@@ -47,6 +50,7 @@ class Run:
     scratch: Path
     standing: Standing
     cancel: CancelToken
+    fragments: FragmentSink | None = None
 
     @property
     def input_hash(self) -> str:
@@ -142,6 +146,7 @@ class Generation:
             report = run.part(0.0, PREPARATION_SHARE)
             self.sessions.create(create, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
         avatar = self.library.fetch(self.sessions.avatar_key(run.session_id), run.cancel)
+        self.sessions.use(run.session_id)
         if avatar is None:
             raise SessionFailed("The session's prepared avatar is gone or damaged. Create the session again.")
         return avatar
@@ -158,6 +163,7 @@ class Generation:
                 folder=run.scratch,
                 comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
                 encoder=self.encoder,
+                fragments=run.fragments,
             )
             pipeline = Pipeline(video, self.renderer.lipsync, run.cancel)
             return pipeline.run(lambda done: report("drawing", done / max(sound.likely_frames, done + 1)))
@@ -178,9 +184,17 @@ class Generation:
             tts_characters=sound.characters,
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
+            expires_at=self._expires_at(run),
             warnings=[*avatar.manifest.warnings, *avatar.manifest.face.warnings],
             metadata=run.request.metadata,
         )
+
+    def _expires_at(self, run: Run) -> datetime | None:
+        if run.target.name is not None:
+            return None
+        self._require_session(run)
+        session = self.sessions.get(run.session_id)
+        return self.sessions.lifetimes.output_expires_at(self.sessions.now(), session.expires_at)
 
     def _publish(self, run: Run, generated: Generated) -> None:
         """From here on the result counts: not for a session that was deleted, nor for a cancelled job."""

@@ -25,6 +25,7 @@ from engine.stages import beside
 from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
 from engine.video.compose import Alpha, compose
 from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer
+from engine.video.fragments import FragmentSink
 from engine.video.i420 import I420
 from engine.video.thumbnail import thumbnail
 
@@ -55,7 +56,10 @@ class Finished:
 
 @dataclass(frozen=True)
 class VideoRequest:
-    """What to make and where to put it: ``folder`` exists and is the caller's to remove."""
+    """What to make and where to put it: ``folder`` exists and is the caller's to remove.
+
+    ``fragments`` is given the video while it is being made, as a fragmented MP4.
+    """
 
     pieces: Iterator[SpeechPiece]
     frames: FrameSource
@@ -64,6 +68,7 @@ class VideoRequest:
     folder: Path
     comment: str
     encoder: EncoderSettings
+    fragments: FragmentSink | None = None
 
 
 @dataclass(frozen=True)
@@ -200,12 +205,8 @@ class Pipeline:
         return self._alphas[which]
 
     def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> tuple[bytes, int]:
-        width, height = self._request.frames.size
         picture, frames = b"", 0
-        with (
-            Mp4Writer(video, width, height, self._request.encoder, comment=self._request.comment) as mp4,
-            Mp3Writer(audio) as mp3,
-        ):
+        with self._mp4_writer(video) as mp4, Mp3Writer(audio) as mp3:
             for item in finished:
                 self._cancel.check()
                 with self._clock.busy("encoding"):
@@ -216,6 +217,11 @@ class Pipeline:
                 frames += 1
                 done(frames)
         return picture, frames
+
+    def _mp4_writer(self, path: Path) -> Mp4Writer:
+        width, height = self._request.frames.size
+        encoder, comment = self._request.encoder, self._request.comment
+        return Mp4Writer(path, width, height, encoder, comment=comment, fragments=self._request.fragments)
 
 
 def _batches(items: Iterable[Beat], size: int) -> Iterator[list[Beat]]:

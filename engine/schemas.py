@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
@@ -163,6 +164,7 @@ class SessionReply(BaseModel):
     renderer: str
     progress: float | None = None
     error_code: str | None = None
+    expires_at: datetime | None = None
     avatar: AvatarInfo | None = None
 
 
@@ -197,6 +199,7 @@ class Generated(BaseModel):
     tts_characters: int
     timings: dict[str, float] = Field(description="Seconds by stage; stages run side by side.")
     gpu_seconds: float
+    expires_at: datetime | None = Field(None, description="When the files may be removed.")
     warnings: list[str]
     metadata: JsonValue = None
 

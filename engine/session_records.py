@@ -9,6 +9,7 @@ from datetime import datetime
 
 from engine.avatar.key import canonical_hash
 from engine.errors import Conflict, SessionNotFound
+from engine.lifetimes import Lifetimes
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, SessionReply
 
@@ -16,7 +17,9 @@ PREPARING = "Session created. Avatar preparation started."
 READY = "Session is ready"
 
 
-def new_session(request: CreateSession, session_id: str, job_id: str, now: datetime) -> SessionRecord:
+def new_session(
+    request: CreateSession, session_id: str, job_id: str, now: datetime, lifetimes: Lifetimes
+) -> SessionRecord:
     """The record of a session whose avatar the job ``job_id`` is to prepare."""
     return SessionRecord(
         session_id=session_id,
@@ -26,6 +29,7 @@ def new_session(request: CreateSession, session_id: str, job_id: str, now: datet
         input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path}),
         job_id=job_id,
         heartbeat=now,
+        expires_at=lifetimes.session_expires_at(now),
         created=now,
         updated=now,
     )
@@ -55,5 +59,6 @@ def session_reply(record: SessionRecord, renderer: str) -> SessionReply:
         renderer=renderer,
         progress=round(record.progress, 3),
         error_code=record.error_code,
+        expires_at=record.expires_at,
         avatar=record.avatar,
     )

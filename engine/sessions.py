@@ -14,6 +14,7 @@ from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import Cancelled, CancelToken
+from engine.endpoint.preparations import Preparations
 from engine.errors import (
     EngineError,
     InternalError,
@@ -22,6 +23,7 @@ from engine.errors import (
     SessionNotFound,
     SessionNotReady,
 )
+from engine.lifetimes import Lifetimes
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
@@ -61,6 +63,8 @@ class Sessions:
     records: Records
     library: AvatarLibrary
     sources: AvatarSources
+    preparations: Preparations
+    lifetimes: Lifetimes
     renderer: str
     now: Callable[[], datetime]
 
@@ -85,8 +89,17 @@ class Sessions:
             return self.reply(self._finish(session_id, avatar))
 
     def get(self, session_id: str) -> SessionRecord:
-        """Raises SessionNotFound."""
-        return existing_session(self.records, session_id)
+        """The session, once a preparation whose worker has gone silent is settled. Raises SessionNotFound."""
+        return self.preparations.settle(existing_session(self.records, session_id))
+
+    def use(self, session_id: str) -> SessionRecord:
+        """The session with its life renewed. Raises SessionNotFound."""
+        now = self.now()
+
+        def renewed(record: SessionRecord) -> SessionRecord:
+            return record.model_copy(update={"expires_at": self.lifetimes.renewed(record.expires_at, now)})
+
+        return self._update(session_id, renewed)
 
     def exists(self, session_id: str) -> bool:
         return self.records.sessions.get(session_id) is not None
@@ -118,7 +131,7 @@ class Sessions:
         return session_reply(record, self.renderer)
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
-        new = new_session(request, session_id, job_id, self.now())
+        new = new_session(request, session_id, job_id, self.now(), self.lifetimes)
         if self.records.sessions.create(new):
             return new
         found = self.get(session_id)
