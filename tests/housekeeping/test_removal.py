@@ -117,7 +117,8 @@ def test_nobody_takes_the_id_of_a_session_that_is_being_removed(stubborn: House)
     assert stubborn.records.sessions.get("one") == new
 
 
-def test_a_remover_that_was_held_up_leaves_the_rest(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_a_remover_that_was_held_up_leaves_the_rest(names: str, tmp_path: Path) -> None:
     house = House.local(tmp_path)
 
     class SlowStore(LocalStore):
@@ -126,12 +127,13 @@ def test_a_remover_that_was_held_up_leaves_the_rest(tmp_path: Path) -> None:
             house.now += HELD + SECOND
 
     house.session("one", KEY)
-    house.put("outputs/one/job-12345678/a", "outputs/one/job-12345678/b")
+    outputs = [f"outputs/one/job-12345678/{name}" for name in names]
+    house.put(*outputs)
     slow = House(tmp_path, SlowStore(tmp_path / "store"))
     removal = replace(slow.housekeeper.removal, records=house.records, clock=house.clock)
     with pytest.raises(Interrupted):
         removal.remove("one")
-    assert house.stored("outputs/") == ["outputs/one/job-12345678/b"]
+    assert house.stored("outputs/") == outputs[1:]
     assert house.stored("sessions/") == ["sessions/one.json"]
     assert house.library.refs(KEY) == ("one",)
 
