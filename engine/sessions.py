@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
@@ -81,7 +82,8 @@ class Sessions:
         if record.status == "ready":
             return self.reply(record)
         standing = Standing(report)
-        with self._ending(session_id), beating(lambda: self._beat(session_id, standing, cancel), PULSE_SECONDS):
+        beat = partial(self._beat, session_id, job_id, standing, cancel)
+        with self._ending(session_id, job_id), beating(beat, PULSE_SECONDS):
             file = source.file(scratch, cancel)
             avatar = self.library.prepare(file, PreparationOptions(), standing.told, cancel)
             while not self.library.add_ref(avatar.key, session_id):
@@ -138,7 +140,7 @@ class Sessions:
         demand_same_avatar(found, new)
         if found.status == "ready" and found.avatar_key and self.library.exists(found.avatar_key):
             return found
-        return self._update(session_id, lambda old: new.model_copy(update={"created": old.created}))
+        return self._update(session_id, lambda old: _begun_again(old, new))
 
     def _finish(self, session_id: str, avatar: PreparedAvatar) -> SessionRecord:
         changes = {
@@ -156,30 +158,30 @@ class Sessions:
             raise _deleted()
         return record
 
-    def _beat(self, session_id: str, standing: Standing, cancel: CancelToken) -> None:
+    def _beat(self, session_id: str, job_id: str, standing: Standing, cancel: CancelToken) -> None:
         """Keep the record alive; stop the preparation when its session has been deleted."""
         changes = {"progress": standing.share, "heartbeat": self.now()}
-        if self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes)) is None:
+        if self.records.sessions.update(session_id, _by_its_job(job_id, changes)) is None:
             cancel.cancel()
 
     @contextmanager
-    def _ending(self, session_id: str) -> Iterator[None]:
+    def _ending(self, session_id: str, job_id: str) -> Iterator[None]:
         """See to it that a preparation which fails leaves its session in the status ``error``."""
         try:
             yield
         except EngineError as error:
-            self._fail(session_id, error)
+            self._fail(session_id, job_id, error)
             raise
         except Cancelled:
-            self._fail(session_id, Interrupted("The preparation was cancelled. Create the session again."))
+            self._fail(session_id, job_id, Interrupted("The preparation was cancelled. Create the session again."))
             if not self.exists(session_id):
                 raise _deleted() from None
             raise
         except BaseException:
-            self._fail(session_id, InternalError("The avatar could not be prepared because of a defect."))
+            self._fail(session_id, job_id, InternalError("The avatar could not be prepared because of a defect."))
             raise
 
-    def _fail(self, session_id: str, error: EngineError) -> None:
+    def _fail(self, session_id: str, job_id: str, error: EngineError) -> None:
         changes = {
             "status": "error",
             "message": error.message,
@@ -187,7 +189,7 @@ class Sessions:
             "retryable": error.retryable,
             "updated": self.now(),
         }
-        self.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
+        self.records.sessions.update(session_id, _by_its_job(job_id, changes))
 
     def _update(self, session_id: str, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
         return self.records.sessions.update(session_id, change) or self.get(session_id)
@@ -204,6 +206,17 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
         face_height=manifest.face.height,
         warnings=[*manifest.warnings, *manifest.face.warnings],
     )
+
+
+def _begun_again(old: SessionRecord, new: SessionRecord) -> SessionRecord:
+    """A preparation that has been lost before stays counted, or one that kills its worker would never end."""
+    lost = old.resubmissions if old.status == "preparing" else 0
+    return new.model_copy(update={"created": old.created, "resubmissions": lost})
+
+
+def _by_its_job(job_id: str, changes: dict[str, object]) -> Callable[[SessionRecord], SessionRecord]:
+    """The change, unless another job has taken the session's preparation over."""
+    return lambda old: old.model_copy(update=changes) if old.job_id == job_id else old
 
 
 def _deleted() -> SessionNotFound:
