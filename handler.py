@@ -29,12 +29,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pydantic import ValidationError
-
 from engine.cancel import CancelToken
 from engine.engine import Engine, Job
-from engine.errors import ConfigurationError, EngineError, InternalError
-from engine.settings import Settings
+from engine.errors import EngineError, InternalError
+from engine.settings import Settings, read_settings
 from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
@@ -82,16 +80,6 @@ def secrets_of(request: Mapping[str, Any]) -> list[str]:
     return [str(config[key]) for key in ("accessId", "accessSecret") if key in config]
 
 
-def read_settings() -> Settings:
-    """The settings, or ConfigurationError that names the variables at fault and no value."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        told = [f"{'.'.join(map(str, fault['loc'])).upper() or 'SETTINGS'}: {fault['msg']}" for fault in faults]
-        raise ConfigurationError("; ".join(told)) from None
-
-
 def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
     """The engine with everything loaded, after one round of work: no job pays for what is slow only once."""
     began = time.monotonic()
@@ -115,7 +103,8 @@ def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mappi
             sdk.quiet(runpod, environ)
             return local.run(start, handler, Path("outputs"), sys.stdout)
         sdk.register_checks(runpod, engine.checks())
-        start(handler)
+        with engine.housekeeping():
+            start(handler)
         return 0
     finally:
         threads.close()

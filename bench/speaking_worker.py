@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.process_memory import peak_bytes
-from handler import make_handler, open_engine, read_settings
+from engine.settings import read_settings
+from handler import make_handler, open_engine
 from worker import sdk
 from worker.progress import shown_progress
 from worker.threads import JobThreads

@@ -15,14 +15,13 @@ import sys  # noqa: E402
 
 
 def main(how: str) -> None:
-    import handler
     from engine.engine import Engine
     from engine.store.choose import choose_store
 
     _ended("import handler")
     _load_sdk(how)
     _ended("import runpod")
-    settings = handler.read_settings()
+    settings = read_settings()
     engine = Engine.open(settings, choose_store(settings, os.environ))
     _ended("open engine")
     engine.warm()

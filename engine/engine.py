@@ -28,6 +28,8 @@ from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.fitness import check_rendering, check_scratch, check_store, check_store_lasts
 from engine.generation import Generation, Run
+from engine.housekeeping.housekeeper import Housekeeper
+from engine.housekeeping.thread import HousekeepingThread
 from engine.inline import inline
 from engine.jobs import JobName, Jobs
 from engine.lifetimes import Lifetimes
@@ -53,6 +55,7 @@ from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
 from engine.speech.voice import Voice
 from engine.store.callers_bucket import CallersBucket
+from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from engine.video.encode import EncoderSettings
 from engine.video.fragments import FragmentSink
@@ -193,6 +196,20 @@ class Engine:
             "default_avatar": self.sessions.sources.check_default,
             "rendering": self.warm,
         }
+
+    @contextmanager
+    def housekeeping(self) -> Iterator[None]:
+        """Remove what has expired, in the background, where the store is this machine's: a bucket has its own rules."""
+        if not isinstance(self.store, LocalStore):
+            yield
+            return
+        housekeeper = Housekeeper.of(self.settings, self.store, self.records, self.sessions.library, _now)
+        thread = HousekeepingThread(housekeeper)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.stop()
 
     def _scratch_root(self) -> Path:
         return self.settings.scratch_dir or Path(tempfile.gettempdir())

@@ -45,8 +45,12 @@ def existing_session(records: Records, session_id: str) -> SessionRecord:
     """Raises SessionNotFound."""
     record = records.sessions.get(session_id)
     if record is None:
-        raise SessionNotFound(f"There is no session `{session_id}`: it was deleted, or never created.")
+        raise session_not_found(session_id)
     return record
+
+
+def session_not_found(session_id: str) -> SessionNotFound:
+    return SessionNotFound(f"There is no session `{session_id}`: it was deleted, or never created.")
 
 
 def session_reply(record: SessionRecord, renderer: str) -> SessionReply:

@@ -24,11 +24,19 @@ from engine.errors import (
     SessionNotFound,
     SessionNotReady,
 )
+from engine.housekeeping.removal import SessionRemoval
 from engine.lifetimes import Lifetimes
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
-from engine.session_records import READY, demand_same_avatar, existing_session, new_session, session_reply
+from engine.session_records import (
+    READY,
+    demand_same_avatar,
+    existing_session,
+    new_session,
+    session_not_found,
+    session_reply,
+)
 from engine.store.protocol import ObjectStore
 
 PULSE_SECONDS = 3.0
@@ -120,12 +128,8 @@ class Sessions:
 
     def delete(self, session_id: str) -> DeleteReply:
         """Forget the session and remove what was made in it. Raises SessionNotFound."""
-        record = self.get(session_id)
-        self.records.sessions.delete(session_id)
-        for item in list(self.store.list(f"outputs/{session_id}/")):
-            self.store.delete(item.key)
-        if record.avatar_key is not None:
-            self.library.remove_ref(record.avatar_key, session_id)
+        if not SessionRemoval(self.store, self.records, self.library, self.now).remove(session_id):
+            raise session_not_found(session_id)
         return DeleteReply()
 
     def reply(self, record: SessionRecord) -> SessionReply:
