@@ -16,6 +16,7 @@ import sys  # noqa: E402
 
 def main(how: str) -> None:
     from engine.engine import Engine
+    from engine.settings import read_settings
     from engine.store.choose import choose_store
 
     _ended("import handler")

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("worker")
 GENERATED = {
     "video_url", "audio_url", "captions_url", "thumbnail_url", "video_key", "audio_key", "captions_key",
     "thumbnail_key", "session_id", "duration", "frames", "words", "renderer", "timings", "gpu_seconds",
-    "tts_characters", "voice_used", "warnings", "metadata",
+    "tts_characters", "voice_used", "expires_at", "warnings", "metadata",
 }  # fmt: skip
 
 
