@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
 from engine.video.encode import EncoderSettings
 from engine.video.fragments import FragmentSink
+
+log = logging.getLogger(__name__)
 
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
@@ -229,9 +232,13 @@ class Generation:
 
     def _end(self, run: Run, error: BaseException) -> None:
         outputs = run.outputs
-        for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
-            run.target.store.delete(key)
-        self.store.delete(outputs.result)
-        if not (isinstance(error, EngineError) and error.retryable):
-            KeptSpeech(self.store, outputs.speech).forget()
-        self.jobs.ended(run.name.record_id, error)
+        try:
+            for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
+                run.target.store.delete(key)
+            self.store.delete(outputs.result)
+            if not (isinstance(error, EngineError) and error.retryable):
+                KeptSpeech(self.store, outputs.speech).forget()
+            self.jobs.ended(run.name.record_id, error)
+        except EngineError as failure:
+            # The job's own error is the one to tell; what is left goes when it expires.
+            log.warning("What a failed job had made could not be removed: %s", failure.message)

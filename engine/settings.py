@@ -43,7 +43,12 @@ class Settings(SpeechSettings):
     default_avatar: Path = Field(
         Path("avatars/default.mp4"), description="The avatar of a session that names none: a video or a picture."
     )
-    max_concurrency: int = Field(2, ge=1, le=64, description="Jobs that one worker runs at a time.")
+    max_concurrency: int = Field(
+        3,
+        ge=1,
+        le=64,
+        description="Jobs that one worker runs at a time. Below 3 RunPod's SDK waits up to a second between two jobs.",
+    )
     max_text_characters: int = Field(5_000, ge=1, description="Longest text of one job, in characters.")
     max_audio_bytes: int = Field(50_000_000, ge=1, description="Largest sound file of one job, in bytes.")
     max_audio_seconds: float = Field(900, gt=0, description="Longest sound of one job, in seconds.")
