@@ -41,6 +41,12 @@ def demand_same_avatar(found: SessionRecord, new: SessionRecord) -> None:
         raise Conflict(f"The session `{new.session_id}` exists with another avatar. Choose another `session_id`.")
 
 
+def begun_again(old: SessionRecord, new: SessionRecord) -> SessionRecord:
+    """A preparation that has been lost before stays counted, or one that kills its worker would never end."""
+    lost = old.resubmissions if old.status == "preparing" else 0
+    return new.model_copy(update={"created": old.created, "resubmissions": lost})
+
+
 def existing_session(records: Records, session_id: str) -> SessionRecord:
     """Raises SessionNotFound."""
     record = records.sessions.get(session_id)

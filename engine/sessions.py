@@ -31,6 +31,7 @@ from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
 from engine.session_records import (
     READY,
+    begun_again,
     demand_same_avatar,
     existing_session,
     new_session,
@@ -144,7 +145,7 @@ class Sessions:
         demand_same_avatar(found, new)
         if found.status == "ready" and found.avatar_key and self.library.exists(found.avatar_key):
             return found
-        return self._update(session_id, lambda old: _begun_again(old, new))
+        return self._update(session_id, lambda old: begun_again(old, new))
 
     def _finish(self, session_id: str, avatar: PreparedAvatar) -> SessionRecord:
         changes = {
@@ -210,12 +211,6 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
         face_height=manifest.face.height,
         warnings=[*manifest.warnings, *manifest.face.warnings],
     )
-
-
-def _begun_again(old: SessionRecord, new: SessionRecord) -> SessionRecord:
-    """A preparation that has been lost before stays counted, or one that kills its worker would never end."""
-    lost = old.resubmissions if old.status == "preparing" else 0
-    return new.model_copy(update={"created": old.created, "resubmissions": lost})
 
 
 def _by_its_job(job_id: str, changes: dict[str, object]) -> Callable[[SessionRecord], SessionRecord]:
