@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 from engine.errors import ConfigurationError
-from engine.store.bucket_settings import BucketAddress, BucketSettings, read_bucket_settings
+from engine.store.bucket_address import BucketAddress
+from engine.store.bucket_settings import BucketSettings, read_bucket_settings
 
 FULL = {
     "BUCKET_ENDPOINT_URL": "https://s3.example.com",
