@@ -100,6 +100,8 @@ class Settings(SpeechSettings):
         description="How long an uploaded avatar is kept, in seconds: as long as a job may wait in the queue. Prepared "
         "avatars don't need it. 0: for ever.",
     )
+    host: str = Field("127.0.0.1", description="Address that the REST server listens at. `0.0.0.0`: every one.")
+    port: int = Field(8000, ge=1, le=65_535, description="Port of the REST server.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
 
     @field_validator("avatar_dirs", mode="before")

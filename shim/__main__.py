@@ -1,0 +1,77 @@
+"""The REST server: `python -m shim`, at http://127.0.0.1:8000 unless HOST and PORT say otherwise."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+
+import uvicorn
+
+from engine.engine import Engine
+from engine.errors import EngineError
+from engine.settings import Settings, read_settings
+from engine.store.choose import choose_store
+from shim.app import Service, create_app
+from shim.generate import body_limit
+from shim.in_process import InProcess
+from worker import logs
+
+STOP_SECONDS = 5
+"""How long requests may go on after the server was told to stop."""
+
+logger = logging.getLogger("shim")
+
+
+def main() -> int:
+    """Load, warm, and serve until the terminal or a signal ends it."""
+    try:
+        settings = read_settings()
+        configure_logs(settings)
+        engine = open_engine(settings)
+    except EngineError as error:
+        sys.stderr.write(f"The server can't start: {error.message}\n")
+        return 1
+    service = Service(InProcess(engine), engine.store, engine.records, settings)
+    with engine.housekeeping():
+        return serve(service)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Readable lines, also where the variables of an endpoint are set: this is no worker of it."""
+    environ = {name: value for name, value in os.environ.items() if name != "RUNPOD_ENDPOINT_ID"}
+    logs.configure(settings.log_level, environ)
+    logger.setLevel(settings.log_level)
+
+
+def open_engine(settings: Settings) -> Engine:
+    """The engine with everything loaded. Raises ConfigurationError."""
+    began = time.monotonic()
+    engine = Engine.open(settings, choose_store(settings, os.environ))
+    engine.warm()
+    logger.info("The engine is ready after %.2f s; renderer: %s.", time.monotonic() - began, engine.renderer.name)
+    return engine
+
+
+def serve(service: Service) -> int:
+    """Listen until told to stop. 1 when the address is taken."""
+    settings = service.settings
+    config = uvicorn.Config(
+        create_app(service),
+        settings.host,
+        settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws_max_size=body_limit(settings),
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    logger.info("Listening at http://%s:%d; /docs shows the API.", settings.host, settings.port)
+    server = uvicorn.Server(config)
+    server.run()
+    return 0 if server.started else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The API as one ASGI app over a backend."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.errors import EngineError
+from engine.lifetimes import Lifetimes
+from engine.records import Records
+from engine.settings import Settings
+from engine.store.protocol import ObjectStore
+from shim.avatars import avatar_routes
+from shim.backends import Backend
+from shim.docs import add_docs
+from shim.errors import GenerationFailed, on_error, on_http_exception, on_invalid_request, unforeseen
+from shim.files import Outputs, file_routes
+from shim.generate import body_limit, generate_routes
+from shim.health import health_routes
+from shim.openapi import DescribedApi
+from shim.request_id import Door, request_id_of
+from shim.sessions import session_routes
+from shim.streams import refuse, stream_routes
+from shim.uploads import Uploads
+
+TITLE = "Talking avatar"
+DESCRIPTION = """Text or audio becomes a lip-synced video of a person's face.
+
+1. Create a session; 2. poll its status until it is `ready`; 3. generate; 4. fetch the files by their paths."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the API stands on: who makes the videos, and the store that holds them."""
+
+    backend: Backend
+    store: ObjectStore
+    records: Records
+    settings: Settings
+
+
+def create_app(service: Service) -> ASGIApp:
+    """The API. Its lifespan starts and closes the backend."""
+    uploads = Uploads(service.store, service.settings.max_avatar_bytes)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.backend.start()
+        try:
+            yield
+        finally:
+            uploads.close()
+            await service.backend.close()
+
+    app = DescribedApi(
+        title=TITLE, version="1.0.0", description=DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
+    )
+    _add_routes(app, service, uploads)
+    add_docs(app)
+    _add_error_handlers(app)
+    return Door(app, _answer_defect)
+
+
+def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
+    backend, store, settings = service.backend, service.store, service.settings
+    expires_at = Lifetimes.of(settings).upload_expires_at
+    app.include_router(health_routes(backend))
+    app.include_router(session_routes(backend))
+    app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
+    app.include_router(generate_routes(backend, store, body_limit(settings)))
+    app.include_router(stream_routes(backend, store, body_limit(settings)))
+    app.include_router(file_routes(Outputs(store, service.records)))
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    app.add_exception_handler(EngineError, on_error)
+    app.add_exception_handler(GenerationFailed, on_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(HTTPException, on_http_exception)
+
+
+async def _answer_defect(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        await unforeseen().response(request_id_of(scope))(scope, receive, send)
+    else:
+        await refuse(scope, send, unforeseen())

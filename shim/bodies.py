@@ -1,0 +1,80 @@
+"""JSON bodies: read within a limit, and parted into what a path knows and what it ignores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from engine.errors import InvalidInput
+from shim.errors import BodyTooLarge
+
+SMALL_BODY_BYTES = 64 * 1024
+
+_MOST_WARNINGS = 20
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's fields that the path knows, nulls left out, and a warning for each of the others."""
+
+    fields: dict[str, Any]
+    warnings: list[str]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any], model: type[BaseModel]) -> Body:
+        """``model`` is the action's input, whose ``action`` no body chooses."""
+        names = set(model.model_fields) - {"action"}
+        fields = {name: value for name, value in body.items() if name in names and value is not None}
+        unknown = [name for name in body if name not in names]
+        return cls(fields, [f"`{name[:64]}` is not known here and was ignored." for name in unknown[:_MOST_WARNINGS]])
+
+
+async def read_json_object(request: Request, limit: int) -> dict[str, Any]:
+    """The body as a JSON object; an empty one and ``null`` are one without fields.
+
+    Raises BodyTooLarge above ``limit`` bytes, before they are all read, and InvalidInput.
+    """
+    return parse_json_object(await _read(request, limit))
+
+
+def parse_json_object(text: bytes | str) -> dict[str, Any]:
+    """Raises InvalidInput when the text is neither empty nor a JSON object or ``null``."""
+    if not text.strip():
+        return {}
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body is not JSON. Send an object in UTF-8, such as {}.") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidInput("The body has to be a JSON object, such as {}.")
+    return value
+
+
+async def _read(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    _demand_within(_announced(request), limit)
+    async for piece in request.stream():
+        body += piece
+        _demand_within(len(body), limit)
+    return bytes(body)
+
+
+def _announced(request: Request) -> int:
+    length = request.headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
+
+
+def _demand_within(size: int, limit: int) -> None:
+    if size > limit:
+        raise BodyTooLarge(f"The body is larger than the {limit:,} bytes that this path takes.")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

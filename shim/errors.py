@@ -1,0 +1,177 @@
+"""Errors as the API tells them: always ``{"error", "detail", "retryable", "request_id"}``.
+
+Beside the tree of engine/errors.py there are the errors that only HTTP knows:
+
+- UnknownPath             404 not_found
+- MethodNotAllowed        405 method_not_allowed
+- OutputNotFound          404 output_not_found
+- BodyTooLarge            413 body_too_large
+- UploadTooLarge          413 avatar_too_large
+- RangeNotSatisfiable     416 range_not_satisfiable
+- GenerationFailed        500 with the code of what went wrong after the work had begun
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from engine.errors import EngineError, InternalError, InvalidInput, Outage, Overloaded
+from shim.request_id import request_id_of
+
+RETRY_AFTER_SECONDS = 5
+
+_STATUSES = {422: 409, 502: 500}
+"""The contract's errors know neither: what was asked under a used key conflicts, and a bad gateway is the server's."""
+
+
+class ErrorReply(BaseModel):
+    """What every failed request answers."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "error": "session_not_found",
+                "detail": "There is no session `abc123`: it was deleted, or never created.",
+                "retryable": False,
+                "request_id": "0f4d2a6e8c1b4f7f9d3e5a7b9c1d3e5f",
+            }
+        }
+    )
+
+    error: str = Field(description="A stable code.")
+    detail: str = Field(description="A sentence that says what was wrong and what to do.")
+    retryable: bool = Field(description="Whether the same request may succeed later.")
+    request_id: str = Field(description="The request's X-Request-ID, as it stands in the log.")
+
+
+class UnknownPath(EngineError):
+    """No such path."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class MethodNotAllowed(EngineError):
+    """The path is there, and not for this method."""
+
+    code = "method_not_allowed"
+    http_status = 405
+
+
+class OutputNotFound(EngineError):
+    """No finished job has an output of that name."""
+
+    code = "output_not_found"
+    http_status = 404
+
+
+class BodyTooLarge(EngineError):
+    """The request's body has more bytes than the path takes."""
+
+    code = "body_too_large"
+    http_status = 413
+
+
+class UploadTooLarge(EngineError):
+    """The uploaded avatar has more bytes than the limit."""
+
+    code = "avatar_too_large"
+    http_status = 413
+
+
+class RangeNotSatisfiable(EngineError):
+    """No byte of the file is in the range that was asked for. ``size``: the file's bytes."""
+
+    code = "range_not_satisfiable"
+    http_status = 416
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"The file has {size:,} bytes, and none of them is in that range.")
+        self.size = size
+
+
+class GenerationFailed(Exception):
+    """``cause`` ended a generate whose work had begun."""
+
+    def __init__(self, cause: EngineError) -> None:
+        super().__init__(cause.message)
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as a client is told it."""
+
+    status: int
+    code: str
+    detail: str
+    retryable: bool
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def fields(self, request_id: str) -> dict[str, Any]:
+        return {"error": self.code, "detail": self.detail, "retryable": self.retryable, "request_id": request_id}
+
+    def response(self, request_id: str) -> JSONResponse:
+        return JSONResponse(self.fields(request_id), self.status, dict(self.headers))
+
+
+def failure_of(error: EngineError | GenerationFailed) -> Failure:
+    """How the error is told."""
+    if isinstance(error, GenerationFailed):
+        return Failure(500, error.cause.code, error.cause.message, error.cause.retryable)
+    status = _STATUSES.get(error.http_status, error.http_status)
+    return Failure(status, error.code, error.message, error.retryable, _headers_of(error))
+
+
+def _headers_of(error: EngineError) -> dict[str, str]:
+    if isinstance(error, Outage):
+        wanted = error.retry_after if isinstance(error, Overloaded) else None
+        return {"Retry-After": str(max(1, round(wanted or RETRY_AFTER_SECONDS)))}
+    if isinstance(error, RangeNotSatisfiable):
+        return {"Content-Range": f"bytes */{error.size}"}
+    return {}
+
+
+def unforeseen() -> Failure:
+    """How a defect is told."""
+    return failure_of(InternalError("Something went wrong inside the service; its log says what."))
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """Answer an EngineError or a GenerationFailed."""
+    assert isinstance(error, EngineError | GenerationFailed)
+    return failure_of(error).response(request_id_of(request.scope))
+
+
+async def on_invalid_request(request: Request, error: Exception) -> Response:
+    """Answer what FastAPI finds wrong with a path, a query or a form: 400, never 422."""
+    assert isinstance(error, RequestValidationError)
+    told = [f"`{'.'.join(map(str, fault['loc'][1:]))}`: {fault['msg']}" for fault in error.errors()]
+    return failure_of(InvalidInput("; ".join(told[:5]) + ".")).response(request_id_of(request.scope))
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer what the router refuses."""
+    assert isinstance(error, HTTPException)
+    failure = _failure_of_http(request, error)
+    return failure.response(request_id_of(request.scope))
+
+
+def _failure_of_http(request: Request, error: HTTPException) -> Failure:
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        return failure_of(UnknownPath(f"There is nothing at {request.url.path[:200]}. See /docs for what there is."))
+    if error.status_code == 405:
+        sentence = f"{request.method[:20]} is not possible here. Allowed: {headers.get('Allow', 'see /docs')}."
+        return Failure(405, MethodNotAllowed.code, sentence, False, headers)
+    phrase = HTTPStatus(error.status_code).phrase
+    return Failure(error.status_code, phrase.lower().replace(" ", "_"), str(error.detail), False, headers)

@@ -1,0 +1,131 @@
+"""What generate has made, by the names that its reply carries."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from engine.captions import srt
+from engine.records import Records
+from engine.schemas import Generated
+from engine.speech.voice import Word
+from engine.store.protocol import ObjectInfo, ObjectStore
+from shim.backends import Made
+from shim.errors import ErrorReply, OutputNotFound
+from shim.ranges import Validators
+from shim.replies import VideoReply
+from shim.serving import ServedFile, respond
+
+PREFIX = "/api/v1/generate"
+
+_NAME = r"_([A-Za-z0-9_-]{1,64})"
+_VIDEO = re.compile(rf"output{_NAME}\.mp4")
+_AUDIO = re.compile(rf"audio{_NAME}\.mp3")
+_VTT = re.compile(rf"captions{_NAME}\.vtt")
+_SRT = re.compile(rf"captions{_NAME}\.srt")
+_THUMBNAIL = re.compile(rf"thumbnail{_NAME}\.jpg")
+
+
+def reply_of(made: Made, store: ObjectStore, warnings: list[str]) -> VideoReply:
+    """The finished video with this server's paths. ``warnings``: what the request had that was ignored."""
+    generated, record_id = made.generated, made.record_id
+    fields = generated.model_dump()
+    fields["warnings"] = [*generated.warnings, *warnings]
+    address = store.url(generated.video_key)
+    return VideoReply(
+        **fields,
+        job_id=record_id,
+        video_url=f"{PREFIX}/video/output_{record_id}.mp4",
+        audio_url=f"{PREFIX}/audio/audio_{record_id}.mp3",
+        captions_url=f"{PREFIX}/captions/captions_{record_id}.vtt",
+        subtitles_url=f"{PREFIX}/captions/captions_{record_id}.srt",
+        thumbnail_url=f"{PREFIX}/thumbnail/thumbnail_{record_id}.jpg",
+        download_url=address if address.startswith(("http://", "https://")) else None,
+    )
+
+
+class Outputs:
+    """Finds files by their names. Every method blocks, and raises OutputNotFound and what the store raises."""
+
+    def __init__(self, store: ObjectStore, records: Records) -> None:
+        self._store = store
+        self._records = records
+
+    def video(self, name: str) -> ServedFile:
+        return self._stored(name, self._generated(_VIDEO, name).video_key, "video/mp4")
+
+    def audio(self, name: str) -> ServedFile:
+        return self._stored(name, self._generated(_AUDIO, name).audio_key, "audio/mpeg")
+
+    def thumbnail(self, name: str) -> ServedFile:
+        return self._stored(name, self._generated(_THUMBNAIL, name).thumbnail_key, "image/jpeg")
+
+    def captions(self, name: str) -> ServedFile:
+        if name.endswith(".srt"):
+            return self._subtitles(name)
+        return self._stored(name, self._generated(_VTT, name).captions_key, "text/vtt; charset=utf-8")
+
+    def _subtitles(self, name: str) -> ServedFile:
+        """Made of the words; they go when the captions do."""
+        generated = self._generated(_SRT, name)
+        info = self._info(generated.captions_key)
+        body = srt([Word(word.text, word.start, word.end) for word in generated.words]).encode()
+        validators = Validators(f"{info.etag}-srt", info.modified)
+        return ServedFile.of_bytes(body, validators, name, "application/x-subrip; charset=utf-8")
+
+    def _stored(self, name: str, key: str, content_type: str) -> ServedFile:
+        return ServedFile.stored(self._store, self._info(key), name, content_type)
+
+    def _info(self, key: str) -> ObjectInfo:
+        info = self._store.head(key)
+        if info is None:
+            raise OutputNotFound("The file is gone: it has expired, or its session was deleted.")
+        return info
+
+    def _generated(self, form: re.Pattern[str], name: str) -> Generated:
+        match = form.fullmatch(name)
+        record = self._records.jobs.get(match[1]) if match else None
+        if record is None or record.state != "done" or record.result is None:
+            raise OutputNotFound("There is no such file. Use the addresses that a generate answers with.")
+        return Generated.model_validate(record.result)
+
+
+def file_routes(outputs: Outputs) -> APIRouter:
+    """GET and HEAD of every kind of file."""
+    router = APIRouter(prefix=PREFIX, tags=["Files"])
+    _serve(router, "video", outputs.video, "video/mp4", "Serve a generated video file.")
+    _serve(router, "audio", outputs.audio, "audio/mpeg", "Serve a generated audio file.")
+    _serve(router, "captions", outputs.captions, "text/vtt", "Serve captions: WebVTT as .vtt, SubRip as .srt.")
+    _serve(router, "thumbnail", outputs.thumbnail, "image/jpeg", "Serve a video's first picture.")
+    return router
+
+
+def _serve(router: APIRouter, kind: str, find: Callable[[str], ServedFile], content_type: str, summary: str) -> None:
+    async def get(
+        request: Request,
+        filename: str,
+        download: str = Query("", description="`1`: the browser saves the file instead of showing it."),
+    ) -> Response:
+        return respond(request, await asyncio.to_thread(find, filename))
+
+    async def head(request: Request, filename: str) -> Response:
+        return respond(request, await asyncio.to_thread(find, filename))
+
+    path = f"/{kind}/{{filename}}"
+    file = {"content": {content_type: {"schema": {"type": "string", "format": "binary"}}}}
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file.", **file},
+        206: {"description": "The part of it that Range asks for.", **file},
+        304: {"description": "The client has this version."},
+        404: {"model": ErrorReply, "description": "There is no such file."},
+        416: {"model": ErrorReply, "description": "No byte of the file is in the range."},
+    }
+    router.add_api_route(
+        path, get, methods=["GET"], summary=summary, name=f"get_{kind}", response_class=Response, responses=responses
+    )
+    router.add_api_route(path, head, methods=["HEAD"], include_in_schema=False, name=f"head_{kind}")

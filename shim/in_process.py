@@ -1,0 +1,151 @@
+"""The engine in this process: videos and preparations in a limited number of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.cancel import Cancelled, CancelToken
+from engine.engine import Engine, Job
+from engine.errors import EngineError, Interrupted, InvalidInput
+from engine.jobs import JobName
+from engine.records import SessionRecord
+from engine.schemas import CreateSession, DeleteReply, Generate, Generated, HealthReply
+from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session
+from engine.sessions import session_of_job
+from shim.backends import Made, StreamEvent
+from shim.channel import VideoChannel
+from shim.errors import GenerationFailed
+from shim.preparing import Preparing
+from shim.recovery import Recovery
+from shim.running import RunningJob, RunningJobs
+from worker.threads import JobThreads
+
+
+class InProcess:
+    """A Backend. ``engine.settings.max_concurrency`` videos and as many preparations run at a time."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._now = now
+        self._health = engine.health()
+        slots = engine.settings.max_concurrency
+        self._running = RunningJobs(slots)
+        self._threads = JobThreads(slots)
+        self._preparing: Preparing
+        self._recovery: asyncio.Task[None]
+
+    async def start(self) -> None:
+        self._preparing = Preparing(self._engine, self._engine.settings.max_concurrency, self._now)
+        recovery = Recovery(self._engine.records, self._preparing.begin, self._now)
+        left = await asyncio.to_thread(recovery.unfinished)
+        self._recovery = asyncio.create_task(recovery.settle(left), name="recovery")
+
+    async def close(self) -> None:
+        self._recovery.cancel()
+        self._running.cancel_all()
+        await self._preparing.close()
+        await asyncio.to_thread(self._threads.close)
+
+    async def create_session(self, request: CreateSession, session_id: str) -> None:
+        self._preparing.demand_room()
+        record = await asyncio.to_thread(self._begin, request, session_id, str(uuid.uuid4()))
+        self._preparing.begin(record)
+
+    async def session(self, session_id: str) -> SessionRecord:
+        return await asyncio.to_thread(self._engine.sessions.get, session_id)
+
+    async def delete_session(self, session_id: str) -> DeleteReply:
+        await asyncio.to_thread(existing_session, self._engine.records, session_id)
+        self._running.cancel_session(session_id)
+        # One that is still at work would write the record anew.
+        await self._preparing.stop(session_id)
+        return await asyncio.to_thread(self._engine.sessions.delete, session_id)
+
+    async def generate(self, request: Generate, job_id: str) -> Made:
+        name = _name_of(request, job_id)
+        with self._running.slot(job_id, _session_of(request, name)) as running:
+            return await self._make(_job(request, job_id), name, running.cancel, lambda _: None)
+
+    async def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
+        if request.idempotency_key is not None:
+            raise InvalidInput("A stream takes no `idempotency_key`: what was made before is not made again.")
+        name = _name_of(request, job_id)
+        with self._running.slot(job_id, _session_of(request, name)) as running:
+            async with aclosing(self._streamed(request, name, running)) as events:
+                async for event in events:
+                    yield event
+
+    async def cancel(self, job_id: str) -> None:
+        self._running.cancel(job_id)
+
+    async def health(self) -> HealthReply:
+        return self._health
+
+    async def _streamed(
+        self, request: Generate, name: JobName, running: RunningJob
+    ) -> AsyncGenerator[StreamEvent, None]:
+        channel = VideoChannel(running.cancel)
+        job = _job(request, running.job_id, channel.fragment)
+        made = asyncio.create_task(self._make(job, name, running.cancel, channel.progress))
+        made.add_done_callback(lambda _: channel.end())
+        try:
+            async for event in channel:
+                yield event
+            yield await made
+        finally:
+            running.cancel.cancel()
+            await asyncio.wait({made})
+
+    async def _make(
+        self, job: Job, name: JobName, cancel: CancelToken, progress: Callable[[dict[str, Any]], None]
+    ) -> Made:
+        return await self._threads.run(lambda: self._run(job, name, cancel, progress), cancel)
+
+    def _run(self, job: Job, name: JobName, cancel: CancelToken, progress: Callable[[dict[str, Any]], None]) -> Made:
+        try:
+            output = self._engine.run(job, progress, cancel)
+        except EngineError as error:
+            if self._had_begun(name):
+                raise GenerationFailed(error) from error
+            raise
+        except Cancelled:
+            raise GenerationFailed(Interrupted("The video was cancelled. Ask for it again.")) from None
+        return Made(name.record_id, Generated.model_validate(output))
+
+    def _had_begun(self, name: JobName) -> bool:
+        """Whether this run took the job on: then its record names it."""
+        try:
+            record = self._engine.records.jobs.get(name.record_id)
+        except EngineError:
+            return True
+        return record is not None and record.queue_id == name.queue_id
+
+    def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
+        """The session's record, new or as it stands; one that had failed is begun again."""
+        self._engine.sessions.sources.find(request.avatar_video_path)
+        sessions = self._engine.records.sessions
+        new = new_session(request, session_id, job_id, self._now(), self._engine.sessions.lifetimes)
+        if sessions.create(new):
+            return new
+        demand_same_avatar(existing_session(self._engine.records, session_id), new)
+        record = sessions.update(session_id, lambda old: begun_again(old, new) if old.status == "error" else old)
+        return record or existing_session(self._engine.records, session_id)
+
+
+def _name_of(request: Generate, job_id: str) -> JobName:
+    if request.idempotency_key is not None:
+        return JobName.of_idempotency_key(request.idempotency_key, job_id)
+    return JobName(job_id, job_id)
+
+
+def _session_of(request: Generate, name: JobName) -> str:
+    return request.session_id or session_of_job(name.record_id)
+
+
+def _job(request: Generate, job_id: str, fragments: Callable[[bytes], None] | None = None) -> Job:
+    return Job(job_id, request.model_dump(mode="json", exclude_none=True), fragments=fragments)

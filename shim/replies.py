@@ -1,0 +1,39 @@
+"""What the API answers. The contract's fields are always there and never null; the others stand beside them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from engine.schemas import Generated
+
+
+class SessionCreated(BaseModel):
+    """The answer to every accepted creation; the session's status says how the preparation goes on."""
+
+    session_id: str = Field(examples=["550e8400-e29b-41d4-a716-446655440000"])
+    status: Literal["preparing"] = "preparing"
+    message: str = Field(examples=["Session created. Avatar preparation started."])
+    warnings: list[str] = Field(default_factory=list, description="Fields of the request that were ignored.")
+
+
+class VideoReply(Generated):
+    """A finished video. Addresses are paths of this server."""
+
+    job_id: str = Field(description="The job's record, which the file names carry.")
+    video_url: str = Field(examples=["/api/v1/generate/video/output_12345.mp4"])
+    audio_url: str = Field(examples=["/api/v1/generate/audio/audio_12345.mp3"])
+    captions_url: str = Field(description="WebVTT.")
+    subtitles_url: str = Field(description="SubRip.")
+    thumbnail_url: str = Field(description="JPEG.")
+    download_url: str | None = Field(None, description="The video in the bucket, where there is one.")
+
+
+class AvatarUploaded(BaseModel):
+    """A stored upload; its id is an `avatar_video_path`."""
+
+    avatar_id: str
+    bytes: int
+    expires_at: datetime | None = Field(None, description="When the upload goes.")

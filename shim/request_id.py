@@ -1,0 +1,87 @@
+"""The outermost door: every request gets an id, a line in the log, and an answer whatever happens inside."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
+
+from worker.logs import job_log_context
+
+HEADER = "X-Request-ID"
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_KEY = "shim.request_id"
+
+log = logging.getLogger(__name__)
+
+
+class StreamBroken(Exception):
+    """A response that had begun can't be finished, for a reason that is logged already."""
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request: its client's own X-Request-ID where that is a plain word, else a new one."""
+    return str(scope[_KEY])
+
+
+def _new_id(scope: Scope) -> str:
+    given = Headers(scope=scope).get(HEADER, "")
+    return given if _ID.fullmatch(given) else uuid.uuid4().hex
+
+
+@dataclass
+class _Answer:
+    """What has been sent so far."""
+
+    send: Send
+    request_id: str
+    began: float = field(default_factory=time.monotonic)
+    status: int | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] in ("http.response.start", "websocket.accept"):
+            self.status = message.get("status", 101)
+            MutableHeaders(scope=message)[HEADER] = self.request_id
+        await self.send(message)
+
+    def line(self, scope: Scope) -> str:
+        milliseconds = 1000 * (time.monotonic() - self.began)
+        method = scope.get("method", "WEBSOCKET")
+        return f"{method} {scope['path']!r:.200} {self.status or 'without an answer'} in {milliseconds:.0f} ms"
+
+
+class Door:
+    """Wraps the app. ``internal_error`` is the app that answers when a defect is found before an answer began."""
+
+    def __init__(self, app: ASGIApp, internal_error: ASGIApp) -> None:
+        self._app = app
+        self._internal_error = internal_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        scope[_KEY] = _new_id(scope)
+        answer = _Answer(send, request_id_of(scope))
+        with job_log_context(answer.request_id):
+            await self._enter(scope, receive, answer)
+            log.info(answer.line(scope))
+
+    async def _enter(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        try:
+            await self._app(scope, receive, answer)
+        except (StreamBroken, ClientDisconnect, WebSocketDisconnect):
+            return
+        except Exception:
+            log.exception("Failed in a way that nobody foresaw.")
+            # An HTTP answer that has begun can't change any more; a WebSocket can tell as long as it is open.
+            if (answer.status is None) == (scope["type"] == "http"):
+                await self._internal_error(scope, receive, answer)

@@ -1,0 +1,62 @@
+"""Sessions: create, status, delete."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from engine.schemas import CreateSession, DeleteReply, SessionReply, parse_input
+from engine.session_records import PREPARING, session_reply
+from shim.backends import Backend
+from shim.bodies import SMALL_BODY_BYTES, Body, read_json_object
+from shim.errors import ErrorReply
+from shim.openapi import body_of
+from shim.replies import SessionCreated
+from shim.session_id import demand_session_id
+
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Session not found"}}
+_CREATION: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorReply, "description": "Invalid avatar path"},
+    409: {"model": ErrorReply, "description": "The `session_id` is taken by a session with another avatar"},
+    500: {"model": ErrorReply, "description": "Server error"},
+    503: {"model": ErrorReply, "description": "Too many avatars wait to be prepared: see Retry-After"},
+}
+
+
+def session_routes(backend: Backend) -> APIRouter:
+    """The contract's three paths."""
+    router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
+
+    @router.post(
+        "/create",
+        summary="Create a new session and prepare the avatar.",
+        openapi_extra=body_of(CreateSession, required=False, example={"avatar_video_path": None}),
+        responses=_CREATION,
+    )
+    async def create_session(request: Request) -> SessionCreated:
+        body = Body.of(await read_json_object(request, SMALL_BODY_BYTES), CreateSession)
+        creation = parse_input({"action": "create_session", **body.fields})
+        assert isinstance(creation, CreateSession)
+        session_id = creation.session_id or str(uuid.uuid4())
+        await backend.create_session(creation, session_id)
+        return SessionCreated(session_id=session_id, message=PREPARING, warnings=body.warnings)
+
+    @router.get(
+        "/{session_id}/status",
+        summary="Get the status of a session.",
+        response_model_exclude_none=True,
+        responses=_NOT_FOUND,
+    )
+    async def get_session_status(session_id: str) -> SessionReply:
+        demand_session_id(session_id)
+        record = await backend.session(session_id)
+        return session_reply(record, (await backend.health()).renderer)
+
+    @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
+    async def delete_session(session_id: str) -> DeleteReply:
+        demand_session_id(session_id)
+        return await backend.delete_session(session_id)
+
+    return router
