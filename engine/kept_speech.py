@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ class KeptSpeech:
 
     def _buy(self, utterance: Utterance, file: Path, cancel: CancelToken) -> SpeechNote:
         words: list[KeptWord] = []
-        with file.open("wb") as target:
-            for piece in utterance.pieces:
+        with closing(utterance.pieces) as pieces, file.open("wb") as target:
+            for piece in pieces:
                 cancel.check()
                 target.write(piece.samples.tobytes())
                 words += [KeptWord(text=word.text, start=word.start, end=word.end) for word in piece.words]
@@ -79,6 +80,6 @@ class KeptSpeech:
         return note
 
 
-def _with_words(file: Path, words: tuple[Word, ...]) -> Iterator[SpeechPiece]:
+def _with_words(file: Path, words: tuple[Word, ...]) -> Generator[SpeechPiece, None, None]:
     for number, piece in enumerate(read_pieces(file)):
         yield SpeechPiece(piece.samples, words if number == 0 else ())

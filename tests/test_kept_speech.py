@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -20,17 +20,21 @@ class Shop:
 
     def __init__(self, breaks: bool = False) -> None:
         self.sold = 0
+        self.hung_up = False
         self._breaks = breaks
 
     def buy(self) -> Utterance:
         self.sold += 1
         return Utterance("shop:voice", 11, self._pieces())
 
-    def _pieces(self) -> Iterator[SpeechPiece]:
-        yield SpeechPiece(np.arange(30_000, dtype=np.int16), (Word("Hello", 0.0, 0.5),))
-        if self._breaks:
-            raise TtsUnavailable("The voice went away.")
-        yield SpeechPiece(np.arange(20_000, dtype=np.int16), (Word("world", 0.6, 1.0),))
+    def _pieces(self) -> Generator[SpeechPiece, None, None]:
+        try:
+            yield SpeechPiece(np.arange(30_000, dtype=np.int16), (Word("Hello", 0.0, 0.5),))
+            if self._breaks:
+                raise TtsUnavailable("The voice went away.")
+            yield SpeechPiece(np.arange(20_000, dtype=np.int16), (Word("world", 0.6, 1.0),))
+        finally:
+            self.hung_up = True
 
 
 @pytest.fixture
@@ -86,10 +90,11 @@ def test_a_note_without_its_sound_counts_as_nothing(kept: KeptSpeech, scratch: P
 
 
 def test_a_cancelled_purchase_stops(kept: KeptSpeech, scratch: Path) -> None:
-    cancel = CancelToken()
+    shop, cancel = Shop(), CancelToken()
     cancel.cancel()
-    with pytest.raises(Cancelled):
-        kept.recall_or_buy(Shop().buy, scratch, cancel)
+    with pytest.raises(Cancelled) as stopped:
+        kept.recall_or_buy(shop.buy, scratch, cancel)
+    assert shop.hung_up, stopped
 
 
 def test_forgotten_speech_leaves_nothing(kept: KeptSpeech, scratch: Path) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import queue
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -91,7 +91,9 @@ class ElevenLabsVoice:
             raise voice_not_available(voice_id[:64], "not a voice's id")
         return Delivery(voice_id, request.model_id or self._settings.default_model_id, request.settings)
 
-    def _pieces(self, parts: tuple[Part, ...], delivery: Delivery, cancel: CancelToken) -> Iterator[SpeechPiece]:
+    def _pieces(
+        self, parts: tuple[Part, ...], delivery: Delivery, cancel: CancelToken
+    ) -> Generator[SpeechPiece, None, None]:
         cancel.check()
         received: _Received = queue.SimpleQueue()
         running = self._loop.start(self._receive(parts, delivery, received))

@@ -7,7 +7,7 @@ are spelled out. Two runs differ by some samples, because the library's noise an
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -83,7 +83,7 @@ class EspeakVoice:
 
 def _spoken(
     library: EspeakLibrary, sentences: tuple[str, ...], manner: Manner, cancel: CancelToken
-) -> Iterator[SpeechPiece]:
+) -> Generator[SpeechPiece, None, None]:
     stream = PieceStream(library.rate)
     for index, sentence in enumerate(sentences):
         cancel.check()

@@ -5,7 +5,7 @@ A caller's own recording comes out as the same pieces, without words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,11 +60,11 @@ class SpeechRequest:
 
 @dataclass(frozen=True)
 class Utterance:
-    """A text being spoken: ``pieces`` can be walked through once, while the speech is made."""
+    """A text being spoken: ``pieces`` can be walked through once, while the speech is made; closing them ends it."""
 
     voice_used: str
     characters: int
-    pieces: Iterator[SpeechPiece]
+    pieces: Generator[SpeechPiece, None, None]
 
 
 class Voice(Protocol):
