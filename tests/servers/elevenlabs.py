@@ -330,6 +330,8 @@ class _HttpServer(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up in the middle of a reply is what some tests are about."""
+        if isinstance(sys.exception(), ConnectionError):
+            self.board.hung_up.set()
 
 
 class ElevenLabsServer:
@@ -353,7 +355,7 @@ class ElevenLabsServer:
 
     @property
     def hung_up(self) -> threading.Event:
-        """Set when a client closes a connection on which the server stalls or hangs."""
+        """Set when a client closes a connection before its reply has ended."""
         return self._server.board.hung_up
 
     def script(self, *behaviours: Behaviour) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.servers.elevenlabs import ElevenLabsServer
 from tests.worker.clips import talking_head
 from tests.worker.endpoint import Endpoint
 from tests.worker.queue_standin import QueueStandIn
@@ -35,6 +36,12 @@ def endpoint(queue: QueueStandIn) -> Iterator[Endpoint]:
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory, tiny_avatar: Path) -> Ground:
     return Ground(tmp_path_factory.mktemp("ground"), tiny_avatar).make()
+
+
+@pytest.fixture(scope="module")
+def elevenlabs() -> Iterator[ElevenLabsServer]:
+    with ElevenLabsServer() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -38,15 +37,10 @@ def drawing(progress: dict[str, Any]) -> bool:
     return progress.get("stage") == "drawing"
 
 
-def stopped(worker: Worker, job_id: str) -> bool:
-    lines = [json.loads(line) for line in worker.log().splitlines() if line.startswith("{")]
-    return {"requestId": job_id, "message": "Job stopped.", "level": "INFO"} in lines
-
-
 def wait_until_stopped(worker: Worker, job_id: str) -> float:
     """Seconds until the SDK has let go of the cancelled job."""
     began = time.monotonic()
-    while not stopped(worker, job_id):
+    while not worker.has_logged("Job stopped.", job_id):
         assert time.monotonic() - began < 20
         time.sleep(0.05)
     return time.monotonic() - began

@@ -8,19 +8,7 @@ import pytest
 
 from tests.worker.endpoint import Endpoint
 from tests.worker.queue_standin import KEY, QueueStandIn
-from tests.worker.worker_process import Ground, Worker
-
-
-def failed_start(queue: QueueStandIn, ground: Ground, pod: str, **settings: str) -> str:
-    """The log of a worker that has to end by itself, with 1."""
-    worker = Worker(queue, ground, pod, settings)
-    worker.start()
-    try:
-        assert worker.exit_code() == 1
-    finally:
-        worker.kill()
-    assert "Traceback" not in worker.log()
-    return worker.log()
+from tests.worker.worker_process import Ground, Worker, failed_start
 
 
 def test_a_setting_that_is_out_of_range_is_named(queue: QueueStandIn, tmp_path: Path, tiny_avatar: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from tests.worker.queue_standin import QueueStandIn
 REPOSITORY = Path(__file__).parents[2]
 HANDLER = REPOSITORY / "handler.py"
 START_SECONDS = 60.0
+SECRET_VARIABLES = ("RUNPOD_AI_API_KEY", "BUCKET_SECRET_ACCESS_KEY", "ELEVENLABS_API_KEY")
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,24 @@ class Ground:
 
 
 class Worker:
-    """One worker of the endpoint. A context: entering waits until it asks for jobs, leaving kills its group."""
+    """One worker of the endpoint.
+
+    A context: entering waits until it asks for jobs; leaving kills its group and looks whether it has kept its secrets.
+    """
 
     def __init__(
-        self, queue: QueueStandIn, ground: Ground, pod: str, settings: Mapping[str, str] | None = None
+        self,
+        queue: QueueStandIn,
+        ground: Ground,
+        pod: str,
+        settings: Mapping[str, str] | None = None,
+        program: Path = HANDLER,
     ) -> None:
         self.pod = pod
         self._queue = queue
         self._ground = ground
-        self._settings = settings or {}
+        self._environment = {**ground.environment(), **queue.worker_environment(pod), **(settings or {})}
+        self._program = program
         self._log = ground.folder / f"{pod}.log"
         self._process: subprocess.Popen[bytes]
 
@@ -100,19 +111,16 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
+        if kind is None:
+            self.assert_secrets_kept()
 
     def start(self) -> None:
         """Start the process without waiting for anything."""
-        environment = {
-            **self._ground.environment(),
-            **self._queue.worker_environment(self.pod),
-            **self._settings,
-        }
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, str(HANDLER)],
+                [sys.executable, str(self._program)],
                 cwd=self._ground.folder,
-                env=environment,
+                env=self._environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -131,3 +139,28 @@ class Worker:
     def log(self) -> str:
         """All that the worker has printed."""
         return self._log.read_text(errors="replace")
+
+    def has_logged(self, message: str, job_id: str) -> bool:
+        """Whether the worker has printed this line about the job, at INFO."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return {"requestId": job_id, "message": message, "level": "INFO"} in lines
+
+    def assert_secrets_kept(self) -> None:
+        """No secret of the worker's environment stands in its log, or in anything that it has sent to the queue."""
+        told = self.log() + self._queue.told_by(self.pod)
+        for variable in SECRET_VARIABLES:
+            secret = self._environment.get(variable)
+            assert secret is None or secret not in told, f"{self.pod} has told {variable}"
+
+
+def failed_start(queue: QueueStandIn, ground: Ground, pod: str, **settings: str) -> str:
+    """The log of a worker that has to end by itself, with 1, and without a traceback."""
+    worker = Worker(queue, ground, pod, settings)
+    worker.start()
+    try:
+        assert worker.exit_code() == 1
+    finally:
+        worker.kill()
+    worker.assert_secrets_kept()
+    assert "Traceback" not in worker.log()
+    return worker.log()
