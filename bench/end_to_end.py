@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.cpu_time import cpu_seconds
 from bench.passage import text_of
 from bench.table import Table, met
 from bench.workplace import Workplace
@@ -136,10 +136,6 @@ def _repetition(place: Workplace, seconds: float) -> Repetition:
 
 
 def _spent(engine: Engine, job_input: dict[str, str]) -> Spent:
-    wall, cpu = time.perf_counter(), _cpu_seconds()
+    wall, cpu = time.perf_counter(), cpu_seconds()
     answer = engine.run(Job(f"job-{job_input.get('action', 'generate')}", job_input), lambda _: None, CancelToken())
-    return Spent(time.perf_counter() - wall, _cpu_seconds() - cpu, answer)
-
-
-def _cpu_seconds() -> float:
-    return sum(os.times()[:4])
+    return Spent(time.perf_counter() - wall, cpu_seconds() - cpu, answer)

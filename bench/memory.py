@@ -65,7 +65,7 @@ class Run:
 
     def row(self) -> tuple[str, ...]:
         found = self.life.found
-        sizes = (found.ready_bytes, found.peak_bytes, self.life.child_bytes, self.life.job_bytes)
+        sizes = (found.ready_bytes, found.read_bytes, found.peak_bytes, self.life.child_bytes, self.life.job_bytes)
         return (
             str(self.speech.voice),
             f"{self.seconds:.1f}",
@@ -132,12 +132,22 @@ class Report:
     def table(self) -> Table:
         return Table(
             title="Memory of a worker's process, renderer preview",
-            columns=("job", "video s", "frames/s", "ready MB", "peak MB", "decoding MB", "job's JSON MB"),
+            columns=(
+                "job",
+                "video s",
+                "frames/s",
+                "ready MB",
+                "job read MB",
+                "peak MB",
+                "decoding MB",
+                "job's JSON MB",
+            ),
             rows=tuple(run.row() for run in self.runs),
             notes=(
                 *(growth.note() for growth in self.growths()),
-                "Every row is a fresh process, in the order they ran. Peak: the most that was resident in it from its "
-                "start to its job's end. Decoding: the same of the child process that decodes the job's recording.",
+                "Every row is a fresh process, in the order they ran. Ready, job read, peak: the most that was resident "
+                "in it until it was ready, had its job, and had done it. Decoding: the same of the child process that "
+                "decodes the job's recording.",
                 "The avatar was prepared before, by another process. A recording comes as an MP3 in the job's JSON, "
                 "which stays in the worker's memory during the job.",
             ),

@@ -26,15 +26,23 @@ def main(job_file: Path) -> int:
     engine = open_engine(read_settings(), os.environ)
     threads = JobThreads(1)
     ready = peak_bytes()
+    job = json.loads(job_file.read_text())
+    read = peak_bytes()
     handler = make_handler(engine.run, threads, shown_progress)
     began = time.perf_counter()
-    answer = asyncio.run(_answer(handler, json.loads(job_file.read_text())))
+    answer = asyncio.run(_answer(handler, job))
     took = time.perf_counter() - began
     threads.close()
     if "error" in answer:
         sys.stderr.write(f"{answer['error']}\n")
         return 1
-    found = {"frames": answer.get("frames", 0), "seconds": took, "ready_bytes": ready, "peak_bytes": peak_bytes()}
+    found = {
+        "frames": answer.get("frames", 0),
+        "seconds": took,
+        "ready_bytes": ready,
+        "read_bytes": read,
+        "peak_bytes": peak_bytes(),
+    }
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

@@ -20,13 +20,17 @@ LOOK_SECONDS = 0.02
 
 
 class Found(BaseModel):
-    """What the worker tells at its end: the video's frames, the job's seconds, its peak when ready and at the end."""
+    """What the worker tells at its end: the video's frames, the job's seconds, and three times its peak so far.
+
+    The peak is that of the worker when it was ready, when it had its job, and when the job was done.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     frames: int
     seconds: float
     ready_bytes: int
+    read_bytes: int
     peak_bytes: int
 
 

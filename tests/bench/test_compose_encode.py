@@ -45,9 +45,9 @@ def test_the_reference_paste_is_the_formula_that_ours_uses() -> None:
 
 
 def test_the_rows_say_whether_the_goal_was_met() -> None:
-    quick, slow = Spent(0.01, 0.09, 1_000_000), Spent(1.0, 3.0, 2_000_000)
+    quick, slow = Spent(0.01, 0.09, 0.15, 1_000_000), Spent(1.0, 3.0, 5.0, 2_000_000)
     comparison = Comparison(1280, 720, 10, (quick, quick, quick), (slow, slow, slow))
-    assert comparison.rows()[0] == ("here, 1280x720", "1.00", "9.00", "100.0", "1.00", "0.025")
+    assert comparison.rows()[0] == ("here, 1280x720", "1.00", "9.00", "15.00", "100.0", "1.00", "0.025", "0.030")
     assert comparison.note() == "1280x720: 40.0 times as fast; goal: a tenth of the time: met."
     assert Comparison(1280, 720, 10, (slow,), (slow,)).note().endswith("missed.")
 

@@ -12,14 +12,18 @@ from bench.workplace import Workplace
 
 
 def run(speech: Speech, peak: int) -> Run:
-    return Run(speech, Life(Found(frames=speech.seconds * 25, seconds=1.0, ready_bytes=100, peak_bytes=peak), 0, 10))
+    return Run(
+        speech,
+        Life(Found(frames=speech.seconds * 25, seconds=1.0, ready_bytes=100, read_bytes=150, peak_bytes=peak), 0, 10),
+    )
 
 
 def test_workers_speak_and_are_measured() -> None:
     report = measure((Speech(TEXT, 1), Speech(RECORDING, 2), Speech(TEXT, 8)))
     short, recorded, long = report.runs
     for each in report.runs:
-        assert 10_000_000 < each.life.found.ready_bytes <= each.life.found.peak_bytes
+        found = each.life.found
+        assert 10_000_000 < found.ready_bytes <= found.read_bytes <= found.peak_bytes
     assert recorded.seconds == pytest.approx(2.0, abs=0.08)
     assert recorded.life.child_bytes > 10_000_000
     assert short.life.child_bytes == long.life.child_bytes == 0
