@@ -1,0 +1,125 @@
+"""A real REST server: `python -m shim` in a process group of its own, with nothing of the tests' environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from tests.worker.worker_process import REPOSITORY, START_SECONDS, Ground
+
+REQUEST_SECONDS = 60.0
+
+
+class Server:
+    """A context: entering waits until the server answers, leaving kills it. ``http`` is a client of it."""
+
+    def __init__(self, ground: Ground, settings: Mapping[str, str] | None = None) -> None:
+        self.ground = ground
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.http = httpx.Client(base_url=self.url, timeout=REQUEST_SECONDS, trust_env=False)
+        self._settings = settings or {}
+        self._log = ground.folder / "server.log"
+        self._process: subprocess.Popen[bytes]
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.http.close()
+        self.kill()
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        environment = {
+            **self.ground.environment(),
+            "PYTHONPATH": str(REPOSITORY),
+            "PORT": str(self.port),
+            **self._settings,
+        }
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "shim"],
+                cwd=self.ground.folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        end = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < end, f"the server does not answer:\n{self.log()}"
+            assert self._process.poll() is None, f"the server has ended:\n{self.log()}"
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self, seconds: float = 30.0) -> int:
+        """Ask it to stop; its exit code."""
+        self._process.terminate()
+        return self._process.wait(seconds)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def create(self, **fields: Any) -> str:
+        """The id of a new session."""
+        reply = self.http.post("/api/v1/session/create", json=fields)
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["session_id"])
+
+    def status(self, session_id: str) -> dict[str, Any]:
+        reply = self.http.get(f"/api/v1/session/{session_id}/status")
+        assert reply.status_code == 200, reply.text
+        state: dict[str, Any] = reply.json()
+        return state
+
+    def ended(self, session_id: str, seconds: float = REQUEST_SECONDS) -> dict[str, Any]:
+        """The session's status once its preparation has ended."""
+        end = time.monotonic() + seconds
+        while (state := self.status(session_id))["status"] == "preparing":
+            assert time.monotonic() < end, f"the session is still preparing: {state}"
+            time.sleep(0.1)
+        return state
+
+    def ready(self, **fields: Any) -> str:
+        """The id of a new session that is ready."""
+        session_id = self.create(**fields)
+        state = self.ended(session_id)
+        assert state["status"] == "ready", state
+        return session_id
+
+    def upload(self, body: bytes) -> str:
+        """The id of an uploaded avatar."""
+        reply = self.http.post("/api/v1/avatars", files={"file": ("avatar.mp4", body)})
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["avatar_id"])
+
+    def _answers(self) -> bool:
+        try:
+            return self.http.get("/health").status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
