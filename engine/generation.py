@@ -233,6 +233,8 @@ class Generation:
     def _end(self, run: Run, error: BaseException) -> None:
         outputs = run.outputs
         try:
+            if not self.jobs.is_at(run.name):
+                return
             for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
                 run.target.store.delete(key)
             self.store.delete(outputs.result)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.cancel import Cancelled, CancelToken
@@ -25,11 +26,13 @@ class JobName:
 
     record_id: the id of its record: the queue's, or one made of the caller's idempotency key.
     queue_id: the queue's id of this run, which a run under the same idempotency key doesn't share.
+    run_id: tells this run from another one of the same job on another worker.
     """
 
     record_id: str
     queue_id: str
     by_caller: bool = False
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
     @classmethod
     def of_idempotency_key(cls, key: str, queue_id: str) -> JobName:
@@ -66,6 +69,11 @@ class Jobs:
             cancel.check()
             self.sleep(LOOK_SECONDS)
 
+    def is_at(self, name: JobName) -> bool:
+        """Whether the job is still this run's: no other run has taken it on since, let alone done it."""
+        record = self.records.jobs.get(name.record_id)
+        return record is None or (record.worker == name.run_id and record.state == "running")
+
     def beat(self, record_id: str, stage: str, progress: float) -> None:
         """Say that the job is still being worked at, and how far it is."""
         changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
@@ -93,6 +101,7 @@ class Jobs:
             action="generate",
             session_id=session_id,
             input_hash=input_hash,
+            worker=name.run_id,
             state="running",
             heartbeat=now,
             created=now,

@@ -73,7 +73,7 @@ class SessionRecord(Record):
 
 
 class JobRecord(Record):
-    """A job: one run of one action. ``heartbeat`` is the lease of ``worker``; ``progress`` runs from 0 to 1."""
+    """A job: one run of one action. ``heartbeat`` is the lease of the run ``worker``; ``progress`` runs from 0 to 1."""
 
     job_id: str
     action: str

@@ -105,6 +105,16 @@ def test_a_job_that_the_queue_hands_out_again_is_taken_over_at_once(jobs: Jobs, 
     assert clock.time == before
 
 
+def test_a_run_knows_whether_the_job_is_still_its_own(jobs: Jobs) -> None:
+    slow, quick = JobName("job-1", "job-1"), JobName("job-1", "job-1")
+    begin(jobs, slow)
+    assert jobs.is_at(slow)
+    begin(jobs, quick)
+    assert (jobs.is_at(slow), jobs.is_at(quick)) == (False, True)
+    jobs.done("job-1", generated())
+    assert (jobs.is_at(slow), jobs.is_at(quick)) == (False, False)
+
+
 def test_a_failed_job_says_why_and_can_be_tried_again(jobs: Jobs) -> None:
     begin(jobs)
     jobs.ended("job-1", TtsUnavailable("The voice is away."))
