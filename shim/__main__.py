@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+from contextlib import suppress
 
 import uvicorn
 
@@ -35,7 +36,8 @@ def main() -> int:
         return 1
     service = Service(InProcess(engine), engine.store, engine.records, settings)
     with engine.housekeeping():
-        return serve(service)
+        serve(service)
+    return 0
 
 
 def configure_logs(settings: Settings) -> None:
@@ -54,8 +56,8 @@ def open_engine(settings: Settings) -> Engine:
     return engine
 
 
-def serve(service: Service) -> int:
-    """Listen until told to stop. 1 when the address is taken."""
+def serve(service: Service) -> None:
+    """Listen until told to stop. Ends the process when the address is taken."""
     settings = service.settings
     config = uvicorn.Config(
         create_app(service),
@@ -68,9 +70,8 @@ def serve(service: Service) -> int:
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     logger.info("Listening at http://%s:%d; /docs shows the API.", settings.host, settings.port)
-    server = uvicorn.Server(config)
-    server.run()
-    return 0 if server.started else 1
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

@@ -59,7 +59,13 @@ def create_app(service: Service) -> ASGIApp:
             await service.backend.close()
 
     app = DescribedApi(
-        title=TITLE, version="1.0.0", description=DESCRIPTION, docs_url=None, redoc_url=None, lifespan=lifespan
+        title=TITLE,
+        version="1.0.0",
+        description=DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
     )
     _add_routes(app, service, uploads)
     add_docs(app)

@@ -44,6 +44,15 @@ class Server:
 
     def start(self) -> None:
         """Start the process and wait until it answers."""
+        self.launch()
+        end = time.monotonic() + START_SECONDS
+        while not self._answers():
+            assert time.monotonic() < end, f"the server does not answer:\n{self.log()}"
+            assert self._process.poll() is None, f"the server has ended:\n{self.log()}"
+            time.sleep(0.1)
+
+    def launch(self) -> None:
+        """Start the process without waiting for anything."""
         environment = {
             **self.ground.environment(),
             "PYTHONPATH": str(REPOSITORY),
@@ -59,11 +68,10 @@ class Server:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        end = time.monotonic() + START_SECONDS
-        while not self._answers():
-            assert time.monotonic() < end, f"the server does not answer:\n{self.log()}"
-            assert self._process.poll() is None, f"the server has ended:\n{self.log()}"
-            time.sleep(0.1)
+
+    def exit_code(self, seconds: float = START_SECONDS) -> int:
+        """Wait until the process has ended by itself."""
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         """End it as a crash would."""

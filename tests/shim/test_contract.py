@@ -146,12 +146,12 @@ def test_generate_answers_with_paths_and_duration(server: Server, session: str) 
     assert None not in made.values()
     clip = server.http.get(made["video_url"])
     assert clip.headers["content-type"] == "video/mp4"
-    with av.open(io.BytesIO(clip.content)) as file:
+    with av.open(io.BytesIO(clip.content), "r") as file:
         frames = sum(1 for _ in file.decode(video=0))
     assert frames / 25 == made["duration"] == made["frames"] / 25
     sound = server.http.get(made["audio_url"])
     assert sound.headers["content-type"] == "audio/mpeg"
-    with av.open(io.BytesIO(sound.content), format="mp3") as file:
+    with av.open(io.BytesIO(sound.content), "r", format="mp3") as file:
         assert abs(float(file.duration or 0) / av.time_base - made["duration"]) < 0.1
     assert "download_url" not in made
 
