@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
-import re
 import shutil
 import tempfile
 import uuid
@@ -31,6 +29,7 @@ from engine.generation import Generation, Run
 from engine.housekeeping.housekeeper import Housekeeper
 from engine.housekeeping.thread import HousekeepingThread
 from engine.inline import inline
+from engine.job_ids import record_id_of
 from engine.jobs import JobName, Jobs
 from engine.lifetimes import Lifetimes
 from engine.lipsync.choose import Renderer, choose_renderer
@@ -63,8 +62,6 @@ from engine.video.fragments import FragmentSink
 LOCAL_JOB = "local_test"
 """The id that the RunPod SDK gives to every job of a local run: never answered from the store."""
 
-RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
 ProgressSink = Callable[[dict[str, Any]], None]
 
 
@@ -84,7 +81,7 @@ class Job:
         """The id of the job's record: the same at every try of a job, a new one for every local run."""
         if self.id == LOCAL_JOB:
             return str(uuid.uuid4())
-        return self.id if RECORD_ID.fullmatch(self.id) else hashlib.sha256(self.id.encode()).hexdigest()
+        return record_id_of(self.id)
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Engine:
         renderer = choose_renderer(settings)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         library = AvatarLibrary.of(settings, store, renderer)
-        sources = _sources(settings, store, fetcher)
+        sources = AvatarSources.of(settings, store, fetcher)
         preparations, lifetimes = _preparations(settings, records), Lifetimes.of(settings)
         sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
@@ -230,11 +227,6 @@ class Engine:
 def _preparations(settings: Settings, records: Records) -> Preparations:
     address = EndpointAddress.of(settings)
     return Preparations(records, None if address is None else RunPodEndpoint.over_network(address), _now)
-
-
-def _sources(settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:
-    limits = FetchLimits(settings.max_avatar_bytes, settings.fetch_seconds)
-    return AvatarSources(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs)
 
 
 def _sounds(settings: Settings, voice: Voice, fetcher: GuardedFetcher) -> Sounds:

@@ -29,6 +29,8 @@
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
   - IdempotencyConflict             422 idempotency_conflict
+  - NotOffered                      501 not_implemented
+  - StillRunning                    504 still_running
   - OperatorError                   500: the service has to change
     - SpeechNotConfigured           tts_not_configured
     - TtsMisconfigured              502 tts_misconfigured
@@ -239,6 +241,24 @@ class IdempotencyConflict(EngineError):
 
     code = "idempotency_conflict"
     http_status = 422
+
+
+class NotOffered(EngineError):
+    """The service can't do this as it is set up."""
+
+    code = "not_implemented"
+    http_status = 501
+
+
+class StillRunning(EngineError):
+    """The job takes longer than its caller may wait, and goes on. ``job_id``: what its files are named by."""
+
+    code = "still_running"
+    http_status = 504
+
+    def __init__(self, message: str, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class OperatorError(EngineError):

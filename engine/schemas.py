@@ -169,18 +169,26 @@ class SessionReply(BaseModel):
 
 
 class DeleteReply(BaseModel):
+    """A session is gone."""
+
     message: str = "Session deleted successfully"
 
 
 class HealthReply(BaseModel):
-    """How the worker is."""
+    """How the worker is; in front of an endpoint, how its newest worker was when it began, and the queue is now."""
 
-    status: Literal["healthy"] = "healthy"
+    status: Literal["healthy", "unhealthy"] = "healthy"
     device: str
     cuda_available: bool
     models_loaded: bool
     renderer: str
     versions: dict[str, str]
+    workers: dict[str, int] | None = Field(
+        None, description="An endpoint's workers, by what they are doing.", exclude_if=lambda workers: workers is None
+    )
+    jobs: dict[str, int] | None = Field(
+        None, description="An endpoint's jobs, by how they stand.", exclude_if=lambda jobs: jobs is None
+    )
 
 
 class Generated(BaseModel):

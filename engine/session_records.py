@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from engine.avatar.key import canonical_hash
-from engine.errors import Conflict, SessionNotFound
+from engine.errors import Conflict, SessionFailed, SessionNotFound, SessionNotReady
 from engine.lifetimes import Lifetimes
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, SessionReply
@@ -18,9 +18,9 @@ READY = "Session is ready"
 
 
 def new_session(
-    request: CreateSession, session_id: str, job_id: str, now: datetime, lifetimes: Lifetimes
+    request: CreateSession, session_id: str, job_id: str | None, now: datetime, lifetimes: Lifetimes
 ) -> SessionRecord:
-    """The record of a session whose avatar the job ``job_id`` is to prepare."""
+    """The record of a session whose avatar the job ``job_id`` is to prepare; None: the job has no id yet."""
     return SessionRecord(
         session_id=session_id,
         status="preparing",
@@ -53,6 +53,15 @@ def existing_session(records: Records, session_id: str) -> SessionRecord:
     if record is None:
         raise session_not_found(session_id)
     return record
+
+
+def avatar_key_of(record: SessionRecord) -> str:
+    """The key of the avatar that the session speaks with. Raises SessionNotReady and SessionFailed."""
+    if record.status == "error":
+        raise SessionFailed(f"The session's avatar could not be prepared: {record.message}")
+    if record.status == "preparing" or record.avatar_key is None:
+        raise SessionNotReady("The session is still preparing its avatar. Ask for its status until it is `ready`.")
+    return record.avatar_key
 
 
 def session_not_found(session_id: str) -> SessionNotFound:

@@ -13,16 +13,14 @@ from pathlib import Path
 from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
-from engine.avatar.sources import AvatarSources
+from engine.avatar.sources import AvatarSource, AvatarSources
 from engine.cancel import Cancelled, CancelToken
 from engine.endpoint.preparations import Preparations
 from engine.errors import (
     EngineError,
     InternalError,
     Interrupted,
-    SessionFailed,
     SessionNotFound,
-    SessionNotReady,
 )
 from engine.housekeeping.removal import SessionRemoval
 from engine.lifetimes import Lifetimes
@@ -31,6 +29,7 @@ from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
 from engine.session_records import (
     READY,
+    avatar_key_of,
     begun_again,
     demand_same_avatar,
     existing_session,
@@ -86,7 +85,7 @@ class Sessions:
         Raises Conflict when the id is taken by another avatar, and everything that keeps an avatar from being
         prepared; the session then has the status ``error`` with that message.
         """
-        source = self.sources.find(request.avatar_video_path)
+        source = self._source(request, session_id, job_id)
         record = self._begin(request, session_id, job_id)
         if record.status == "ready":
             return self.reply(record)
@@ -120,22 +119,25 @@ class Sessions:
 
         Raises SessionNotFound, SessionNotReady and SessionFailed.
         """
-        record = self.get(session_id)
-        if record.status == "error":
-            raise SessionFailed(f"The session's avatar could not be prepared: {record.message}")
-        if record.status == "preparing" or record.avatar_key is None:
-            raise SessionNotReady("The session is still preparing its avatar. Ask for its status until it is `ready`.")
-        return record.avatar_key
+        return avatar_key_of(self.get(session_id))
 
     def delete(self, session_id: str) -> DeleteReply:
         """Forget the session and remove what was made in it. Raises SessionNotFound."""
-        if not SessionRemoval(self.store, self.records, self.library, self.now).remove(session_id):
+        if not SessionRemoval(self.store, self.records, self.now).remove(session_id):
             raise session_not_found(session_id)
         return DeleteReply()
 
     def reply(self, record: SessionRecord) -> SessionReply:
         """The session as its caller sees it."""
         return session_reply(record, self.renderer)
+
+    def _source(self, request: CreateSession, session_id: str, job_id: str) -> AvatarSource:
+        """A session whose record was written before its job began ends when the avatar's name is wrong."""
+        try:
+            return self.sources.find(request.avatar_video_path)
+        except EngineError as error:
+            self._fail(session_id, job_id, error)
+            raise
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
         new = new_session(request, session_id, job_id, self.now(), self.lifetimes)
@@ -194,7 +196,8 @@ class Sessions:
             "retryable": error.retryable,
             "updated": self.now(),
         }
-        self.records.sessions.update(session_id, _by_its_job(job_id, changes))
+        change = _by_its_job(job_id, changes)
+        self.records.sessions.update(session_id, lambda old: change(old) if old.status == "preparing" else old)
 
     def _update(self, session_id: str, change: Callable[[SessionRecord], SessionRecord]) -> SessionRecord:
         return self.records.sessions.update(session_id, change) or self.get(session_id)
@@ -214,8 +217,8 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
 
 
 def _by_its_job(job_id: str, changes: dict[str, object]) -> Callable[[SessionRecord], SessionRecord]:
-    """The change, unless another job has taken the session's preparation over."""
-    return lambda old: old.model_copy(update=changes) if old.job_id == job_id else old
+    """The change, unless another job has taken the session's preparation over, or it is already done."""
+    return lambda old: old.model_copy(update=changes) if old.job_id == job_id and old.status != "ready" else old
 
 
 def _deleted() -> SessionNotFound:

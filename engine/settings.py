@@ -80,6 +80,13 @@ class Settings(SpeechSettings):
         pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?$",
         description="Address below which the endpoints of RunPod's queue lie.",
     )
+    sync_wait_seconds: float = Field(
+        90,
+        gt=0,
+        le=3600,
+        description="How long the REST server in front of an endpoint lets a request wait for its video, in seconds: "
+        "less than the proxies before it do. The job goes on after that.",
+    )
     session_ttl: int = Field(
         86_400,
         ge=0,

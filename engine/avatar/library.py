@@ -17,6 +17,7 @@ from engine.avatar.collect import Holding, holdings
 from engine.avatar.flight import SharedWork, StageProgress
 from engine.avatar.key import PreparationOptions, avatar_key, file_sha256
 from engine.avatar.preparation import READING, SAVING, Naming, Preparation, stage_of
+from engine.avatar.refs import AvatarRefs
 from engine.avatar.shelf import Shelf
 from engine.avatar.workspace import workspace
 from engine.cancel import CancelToken
@@ -56,10 +57,12 @@ class AvatarLibrary:
     now: Callable[[], datetime] = _utc_now
     new_attempt: Callable[[], str] = _new_attempt
     _shelf: Shelf = field(init=False, repr=False)
+    _refs: AvatarRefs = field(init=False, repr=False)
     _shared: SharedWork[PreparedAvatar] = field(init=False, repr=False, default_factory=SharedWork)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_shelf", Shelf(self.store))
+        object.__setattr__(self, "_refs", AvatarRefs(self.store))
 
     @classmethod
     def of(cls, settings: Settings, store: ObjectStore, renderer: Renderer) -> AvatarLibrary:
@@ -121,18 +124,16 @@ class AvatarLibrary:
 
         False when it was deleted just before: it has to be prepared again.
         """
-        self._shelf.add_ref(key, session_id)
+        self._refs.add(key, session_id)
         return self.exists(key)
 
     def remove_ref(self, key: str, session_id: str) -> None:
         """The session no longer uses the avatar; the avatar itself stays until it is deleted or collected."""
-        if self._shelf.has_ref(key, session_id):
-            self._shelf.touch(key)
-            self._shelf.remove_ref(key, session_id)
+        self._refs.remove(key, session_id)
 
     def refs(self, key: str) -> tuple[str, ...]:
         """The sessions that use the avatar, in order."""
-        return self._shelf.refs(key)
+        return self._refs.sessions(key)
 
     def delete(self, key: str) -> None:
         """Remove the avatar, whoever uses it: first the manifest, then the parts, then this host's copy."""
@@ -145,7 +146,7 @@ class AvatarLibrary:
 
         A session that begins to use it at the same moment either keeps it or is told by ``add_ref``.
         """
-        gone = self._shelf.take_down(key, lambda: not self._shelf.refs(key))
+        gone = self._shelf.take_down(key, lambda: not self._refs.sessions(key))
         if gone:
             self.cache.drop(key)
         return gone
@@ -169,14 +170,14 @@ class AvatarLibrary:
         self._shelf.remove_abandoned(holding, moment)
         if key in protected or not holding.unused_since(moment):
             return False
-        return self._shelf.take_down(key, lambda: not self._shelf.refs(key) and self._shelf.idle_since(key, moment))
+        return self._shelf.take_down(key, lambda: not self._refs.sessions(key) and self._shelf.idle_since(key, moment))
 
     def _fetch_or_make(
         self, key: str, source: Path, options: PreparationOptions, progress: StageProgress, cancel: CancelToken
     ) -> PreparedAvatar:
         if self.exists(key):
             # Noted before it is fetched: a collector that doesn't see the note has withdrawn it, and we see that.
-            self._shelf.touch(key)
+            self._refs.touch(key)
             if (avatar := self.fetch(key, cancel)) is not None:
                 return avatar
         with workspace(self.scratch) as folder:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from engine.avatar.bundle import CONTENT_TYPES, Manifest, measure, read_manifest
 from engine.avatar.collect import Holding
+from engine.avatar.refs import WITHDRAWN, manifest_key, used_key
 from engine.cancel import CancelToken
 from engine.errors import BundleDamaged
 from engine.store.protocol import ObjectStore
@@ -54,7 +55,7 @@ class Shelf:
 
     def look(self, key: str) -> Standing | None:
         """What stands there; None when nothing does."""
-        found = self._store.get(_manifest_key(key))
+        found = self._store.get(manifest_key(key))
         if found is None:
             return None
         return Standing(key, found.body, found.info.etag, read_manifest(found.body, key))
@@ -81,7 +82,7 @@ class Shelf:
         """Make the uploaded bundle the avatar's. False when it has one already."""
         body = manifest.model_dump_json().encode()
         while True:
-            if self._store.put_if_absent(_manifest_key(manifest.key), body, "application/json") is not None:
+            if self._store.put_if_absent(manifest_key(manifest.key), body, "application/json") is not None:
                 return True
             standing = self.look(manifest.key)
             if standing is not None and standing.manifest is not None:
@@ -123,7 +124,7 @@ class Shelf:
         if standing is None or not unneeded() or (withdrawal := self._withdraw(standing)) is None:
             return False
         if not unneeded():
-            self._store.put_if_match(_manifest_key(key), standing.body, withdrawal, "application/json")
+            self._store.put_if_match(manifest_key(key), standing.body, withdrawal, "application/json")
             return False
         self._clear(standing, withdrawal)
         return True
@@ -135,45 +136,28 @@ class Shelf:
         for part in holding.abandoned_parts(published, moment):
             self._store.delete(part)
         if standing is None and holding.unused_since(moment):
-            self._store.delete(_used_key(holding.key))
-
-    def touch(self, key: str) -> None:
-        """Note that the avatar is used now."""
-        self._store.put(_used_key(key), b"{}", "application/json")
+            self._store.delete(used_key(holding.key))
 
     def idle_since(self, key: str, moment: datetime) -> bool:
-        """Whether ``touch`` was not called since ``moment``."""
-        info = self._store.head(_used_key(key))
+        """Whether nobody has noted a use since ``moment``."""
+        info = self._store.head(used_key(key))
         return info is None or info.modified < moment
-
-    def add_ref(self, key: str, session_id: str) -> None:
-        self._store.put(_ref_key(key, session_id), b"{}", "application/json")
-
-    def has_ref(self, key: str, session_id: str) -> bool:
-        return self._store.head(_ref_key(key, session_id)) is not None
-
-    def remove_ref(self, key: str, session_id: str) -> None:
-        self._store.delete(_ref_key(key, session_id))
-
-    def refs(self, key: str) -> tuple[str, ...]:
-        prefix = _ref_key(key, "")
-        return tuple(item.key.removeprefix(prefix) for item in self._store.list(prefix))
 
     def _withdraw(self, standing: Standing) -> str | None:
         """Put a withdrawal in the place of that very body and return its etag; None when that has changed."""
-        return self._replace(standing, json.dumps({"withdrawn": uuid.uuid4().hex}).encode())
+        return self._replace(standing, json.dumps({WITHDRAWN: uuid.uuid4().hex}).encode())
 
     def _clear(self, standing: Standing, withdrawal: str) -> None:
         """Remove what a withdrawn bundle leaves: its parts, the note of its last use, and the withdrawal itself."""
         if standing.manifest is not None:
             self.discard(standing.manifest)
-        info = self._store.head(_manifest_key(standing.key))
+        info = self._store.head(manifest_key(standing.key))
         if info is not None and info.etag == withdrawal:
-            self._store.delete(_used_key(standing.key))
-            self._store.delete(_manifest_key(standing.key))
+            self._store.delete(used_key(standing.key))
+            self._store.delete(manifest_key(standing.key))
 
     def _replace(self, standing: Standing, body: bytes) -> str | None:
-        info = self._store.put_if_match(_manifest_key(standing.key), body, standing.etag, "application/json")
+        info = self._store.put_if_match(manifest_key(standing.key), body, standing.etag, "application/json")
         return None if info is None else info.etag
 
 
@@ -194,15 +178,3 @@ class _Watched(io.FileIO):
 
 def _watched(path: Path, sent: BytesProgress, cancel: CancelToken) -> BinaryIO:
     return io.BufferedReader(_Watched(path, sent, cancel), PIECE_BYTES)
-
-
-def _manifest_key(key: str) -> str:
-    return f"avatars/{key}/manifest.json"
-
-
-def _used_key(key: str) -> str:
-    return f"avatars/{key}/used"
-
-
-def _ref_key(key: str, session_id: str) -> str:
-    return f"avatars/{key}/refs/{session_id}"

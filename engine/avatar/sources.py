@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from engine.cancel import CancelToken
 from engine.errors import AvatarNotAllowed, AvatarNotFound, ConfigurationError
 from engine.fetching.download import FetchLimits, GuardedFetcher
+from engine.settings import Settings
 from engine.store.protocol import ObjectStore
 
 UPLOAD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -73,6 +74,12 @@ class AvatarSources:
     default: Path
     folders: tuple[Path, ...]
 
+    @classmethod
+    def of(cls, settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:
+        """The sources that the settings allow."""
+        limits = FetchLimits(settings.max_avatar_bytes, settings.fetch_seconds)
+        return cls(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs)
+
     def find(self, name: str | None) -> AvatarSource:
         """What ``name`` stands for; None stands for the default avatar.
 
@@ -86,6 +93,21 @@ class AvatarSources:
         if UPLOAD_ID.fullmatch(name) and self.store.head(f"uploads/{name}") is not None:
             return Upload(self.store, f"uploads/{name}")
         return LocalFile(self._beneath_folders(name))
+
+    def demand_possible(self, name: str | None) -> None:
+        """Raise what ``find`` raises on every machine, whatever files it has beneath its folders.
+
+        A plain word counts as an upload's id: a file of such a name is called ``./name``.
+        """
+        if name is None:
+            return
+        if "://" in name:
+            self._address(name)
+        elif UPLOAD_ID.fullmatch(name):
+            if self.store.head(f"uploads/{name}") is None:
+                raise _not_found(name)
+        else:
+            self._allowed_paths(name)
 
     def check_default(self) -> None:
         """Raises ConfigurationError when there is no default avatar."""
@@ -102,16 +124,23 @@ class AvatarSources:
         return Address(url, self.fetcher, self.limits)
 
     def _beneath_folders(self, name: str) -> Path:
+        for path in self._allowed_paths(name):
+            if path.is_file():
+                return path
+        raise _not_found(name)
+
+    def _allowed_paths(self, name: str) -> list[Path]:
+        """Where in the folders the file may lie, at least one place. Raises AvatarNotAllowed."""
         if "\0" in name:
             raise AvatarNotAllowed("An avatar's path can't hold a NUL character.")
-        allowed = False
-        for folder in self.folders:
-            root = folder.resolve()
-            path = (root / name).resolve()
-            if path.is_relative_to(root):
-                allowed = True
-                if path.is_file():
-                    return path
-        if allowed:
-            raise AvatarNotFound(f"There is no avatar `{name[:200]}`: no upload has that id and no file that name.")
-        raise AvatarNotAllowed("The avatar's path leads outside the folders of AVATAR_DIRS. Upload the video instead.")
+        roots = [folder.resolve() for folder in self.folders]
+        paths = [path for root in roots if (path := (root / name).resolve()).is_relative_to(root)]
+        if not paths:
+            raise AvatarNotAllowed(
+                "The avatar's path leads outside the folders of AVATAR_DIRS. Upload the video instead."
+            )
+        return paths
+
+
+def _not_found(name: str) -> AvatarNotFound:
+    return AvatarNotFound(f"There is no avatar `{name[:200]}`: no upload has that id and no file that name.")

@@ -78,7 +78,7 @@ class Housekeeper:
     @property
     def removal(self) -> SessionRemoval:
         """How sessions go."""
-        return SessionRemoval(self.store, self.records, self.library, self.clock)
+        return SessionRemoval(self.store, self.records, self.clock)
 
     def sweep(self, now: datetime, cancel: CancelToken | None = None) -> Swept:
         """Remove what has expired by ``now``. What fails is logged, counted and left for the next sweep.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from engine.avatar.library import AvatarLibrary
+from engine.avatar.refs import AvatarRefs
 from engine.errors import Interrupted
 from engine.records import Records, SessionRecord
 from engine.store.protocol import ObjectStore
@@ -27,7 +27,6 @@ class SessionRemoval:
 
     store: ObjectStore
     records: Records
-    library: AvatarLibrary
     clock: Callable[[], datetime]
 
     def remove(self, session_id: str, unwanted: Callable[[SessionRecord], bool] = lambda _: True) -> bool:
@@ -44,7 +43,7 @@ class SessionRemoval:
             self.store.delete(item.key)
         self._demand_held(record)
         if record.avatar_key is not None:
-            self.library.remove_ref(record.avatar_key, session_id)
+            AvatarRefs(self.store).remove(record.avatar_key, session_id)
         self._demand_held(record)
         self.records.sessions.delete(session_id)
         return True
