@@ -30,6 +30,21 @@ def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.resize(picture, (SIDE, SIDE)).astype(np.uint8)
 
 
+def noisy_head(path: Path, side: int = 768, frames: int = 10) -> Path:
+    """The same face in the midst of noise, which no encoder makes small."""
+    astronaut: Callable[[], NDArray[np.uint8]] = skimage.data.astronaut
+    face = cv2.resize(astronaut()[16:208, 128:320], (SIDE, SIDE)).astype(np.uint8)
+    chance = np.random.default_rng(7)
+    middle = slice((side - SIDE) // 2, (side + SIDE) // 2)
+
+    def picture() -> NDArray[np.uint8]:
+        noise = chance.integers(0, 256, (side, side, 3), np.uint8)
+        noise[middle, middle] = face
+        return noise
+
+    return write_clip(path, side, (picture() for _ in range(frames)))
+
+
 def grey_clip(path: Path, frames: int = 10) -> Path:
     """A clip that shows nobody."""
     return write_clip(path, 64, (np.full((64, 64, 3), 120, np.uint8) for _ in range(frames)))

@@ -85,7 +85,8 @@ def test_everything_lies_in_the_bucket_and_nothing_on_the_machine(
     keys = second.bucket.stored()
     assert spoken["output"]["video_key"] in keys
     assert f"sessions/{spoken['output']['session_id']}.json" in keys
-    assert not [key for key in keys if key.startswith(("proofs/", "workers/"))]
+    assert not [key for key in keys if key.startswith("proofs/")]
+    assert f"workers/{second.worker.pod}.json" in keys
     assert second.ground.stored() == set()
     assert second.ground.half_made() == set()
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.servers.endpoint import S3Endpoint
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.worker.clips import talking_head
 from tests.worker.endpoint import Endpoint
 from tests.worker.paid_voice import wait_for
 from tests.worker.queue_standin import QueueStandIn
@@ -76,3 +77,25 @@ def test_the_slow_run_takes_nothing_from_the_other(
     queue.hand_out_again(job_id)
     again = endpoint.ended(job_id)["output"]
     assert (again["video_key"], again["words"]) == (output["video_key"], output["words"])
+
+
+def test_a_slow_preparation_that_fails_leaves_the_session_ready(
+    slow: SlowWorker, queue: QueueStandIn, endpoint: Endpoint, ground: Ground, tmp_path: Path, tiny_avatar: Path
+) -> None:
+    avatar = talking_head(ground.avatars / "other.mp4", 20)
+    slow.hold_at("/avatars/")
+    job_id = endpoint.run({"action": "create_session", "session_id": "twice", "avatar_video_path": str(avatar)})
+    with ExitStack() as released:
+        released.callback(slow.go_on.set)
+        assert slow.waits.wait(20)
+        queue.hand_out_again(job_id)
+        settings = {**slow.bucket.environment(), "AVATAR_DIRS": str(ground.avatars)}
+        with Worker(queue, Ground(tmp_path, tiny_avatar).make(), "quick", settings):
+            assert endpoint.ended(job_id)["output"]["status"] == "ready"
+        slow.proxy.faults.append(Fault("PUT", "refuse", "/avatars/", 403, "AccessDenied"))
+    wait_for(lambda: slow.has_ended(job_id))
+    assert queue.handed_to(job_id) == ("slow", "quick")
+    assert not slow.proxy.faults
+    status = endpoint.output({"action": "status", "session_id": "twice"})
+    assert (status["status"], status["progress"]) == ("ready", 1.0)
+    assert endpoint.output({"session_id": "twice", "text": "Still here."})["frames"] > 0
