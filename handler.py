@@ -35,6 +35,7 @@ from engine.errors import EngineError, InternalError
 from engine.settings import Settings, read_settings
 from engine.store.choose import choose_store
 from worker import local, logs, sdk
+from worker.boot import BootPhases, process_age, record_boot
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.result import checked, failure
 from worker.threads import JobThreads
@@ -80,16 +81,19 @@ def secrets_of(request: Mapping[str, Any]) -> list[str]:
     return [str(config[key]) for key in ("accessId", "accessSecret") if key in config]
 
 
-def open_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
+def open_engine(settings: Settings, environ: Mapping[str, str], phases: BootPhases) -> Engine:
     """The engine with everything loaded, after one round of work: no job pays for what is slow only once."""
-    began = time.monotonic()
-    engine = Engine.open(settings, choose_store(settings, environ))
-    engine.warm()
-    logger.info("Ready in %.2f s.", time.monotonic() - began)
+    with phases.phase("loading"):
+        engine = Engine.open(settings, choose_store(settings, environ))
+    with phases.phase("warming"):
+        engine.warm()
+    logger.info("Ready %.2f s after the process began.", phases.total)
     return engine
 
 
-def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mapping[str, str]) -> int:
+def serve(
+    runpod: ModuleType, settings: Settings, engine: Engine, phases: BootPhases, environ: Mapping[str, str]
+) -> int:
     """Take jobs as the command line and the environment say; return the exit code when there are no more."""
     threads = JobThreads(settings.max_concurrency)
     mode = sdk.mode_of(runpod, sys.argv[1:], environ)
@@ -103,6 +107,7 @@ def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mappi
             sdk.quiet(runpod, environ)
             return local.run(start, handler, Path("outputs"), sys.stdout)
         sdk.register_checks(runpod, engine.checks())
+        record_boot(engine, phases, environ)
         with engine.housekeeping():
             start(handler)
         return 0
@@ -112,15 +117,17 @@ def serve(runpod: ModuleType, settings: Settings, engine: Engine, environ: Mappi
 
 def main() -> int:
     """Load, warm, and serve until RunPod or the terminal ends it."""
-    runpod = sdk.load()
+    phases = BootPhases(process_age())
+    with phases.phase("loading_sdk"):
+        runpod = sdk.load()
     try:
         settings = read_settings()
         logs.configure(settings.log_level, os.environ)
-        engine = open_engine(settings, os.environ)
+        engine = open_engine(settings, os.environ, phases)
     except EngineError as error:
         sys.stderr.write(f"The worker can't start: {error.message}\n")
         return 1
-    return serve(runpod, settings, engine, os.environ)
+    return serve(runpod, settings, engine, phases, os.environ)
 
 
 if __name__ == "__main__":

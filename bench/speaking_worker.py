@@ -17,13 +17,14 @@ from bench.process_memory import peak_bytes
 from engine.settings import read_settings
 from handler import make_handler, open_engine
 from worker import sdk
+from worker.boot import BootPhases, process_age
 from worker.progress import shown_progress
 from worker.threads import JobThreads
 
 
 def main(job_file: Path) -> int:
     sdk.load()
-    engine = open_engine(read_settings(), os.environ)
+    engine = open_engine(read_settings(), os.environ, BootPhases(process_age()))
     threads = JobThreads(1)
     ready = peak_bytes()
     job = json.loads(job_file.read_text())

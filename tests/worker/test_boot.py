@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +39,7 @@ def test_phases_are_what_the_clock_says() -> None:
     assert phases.total == 3.0
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system doesn't tell")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system doesn't tell")
 def test_a_process_knows_its_age() -> None:
     began = time.monotonic()
     code = "import time; time.sleep(0.3); from worker.boot import process_age; print(process_age())"
