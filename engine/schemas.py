@@ -7,13 +7,34 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from engine.errors import InvalidInput, UnknownAction
 from engine.speech.voice import VoiceSettings
 
+
+def _whole_characters(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it holds half of a surrogate pair; send valid Unicode") from None
+    return text
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+Location = Annotated[str, AfterValidator(_whole_characters)]
+"""A path, an upload's id or an address."""
 SyncMode = Literal["bounce", "loop", "cut_off"]
 SessionStatus = Literal["preparing", "ready", "error"]
 
@@ -30,7 +51,7 @@ class CreateSession(ActionInput):
     """Prepare an avatar once, to speak with it as often as needed."""
 
     action: Literal["create_session"]
-    avatar_video_path: str | None = Field(None, description="The avatar; null means the default avatar.")
+    avatar_video_path: Location | None = Field(None, description="The avatar; null means the default avatar.")
     session_id: Id | None = Field(None, description="The caller's own id for the session.")
 
 
@@ -53,19 +74,30 @@ class Generate(ActionInput):
 
     action: Literal["generate"] = "generate"
     session_id: Id | None = None
-    avatar_video_path: str | None = None
+    avatar_video_path: Location | None = None
     text: str | None = None
     voice_id: str | None = Field(None, max_length=128)
     model_id: str | None = Field(None, max_length=128)
     voice_settings: VoiceSettings | None = None
     audio_base64: str | None = None
-    audio_url: str | None = None
+    audio_url: Location | None = None
     sync_mode: SyncMode = Field("bounce", description="What happens when the sound outlasts the avatar.")
     start_seconds: float = Field(0, ge=0, allow_inf_nan=False, description="Where in the avatar to begin.")
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="The same key gives the same outputs, whatever the job's id."
     )
     metadata: JsonValue = Field(None, description=f"Up to {METADATA_BYTES} bytes of the caller's own JSON, echoed.")
+
+    @field_validator("metadata")
+    @classmethod
+    def _little_json(cls, metadata: JsonValue) -> JsonValue:
+        try:
+            size = len(json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode())
+        except ValueError:
+            raise ValueError("it has to be JSON in valid Unicode, without NaN and infinity") from None
+        if size > METADATA_BYTES:
+            raise ValueError(f"it may take {METADATA_BYTES} bytes as JSON")
+        return metadata
 
     @model_validator(mode="after")
     def _one_source_of_each(self) -> Generate:
@@ -75,8 +107,6 @@ class Generate(ActionInput):
             raise ValueError(f"exactly one of `text`, `audio_base64` and `audio_url` is needed; {given} came")
         if self.session_id is not None and self.avatar_video_path is not None:
             raise ValueError("`session_id` and `avatar_video_path` exclude each other: a session has its avatar")
-        if len(json.dumps(self.metadata).encode()) > METADATA_BYTES:
-            raise ValueError(f"`metadata` may take {METADATA_BYTES} bytes as JSON")
         return self
 
 
@@ -114,14 +144,14 @@ def _sentences(error: ValidationError, action: str, model: type[BaseModel]) -> s
 
 
 def _sentence(detail: ErrorDetails, action: str, model: type[BaseModel]) -> str:
-    field = ".".join(str(part) for part in detail["loc"])
+    field = ".".join(str(part) for part in detail["loc"])[:64]
     if detail["type"] == "missing":
         return f"`{action}` needs `{field}`."
     if detail["type"] == "extra_forbidden":
         names = VoiceSettings.model_fields if detail["loc"][0] == "voice_settings" else model.model_fields
-        return f"`{action}` knows no `{field[:64]}`. {_suggest(str(detail['loc'][-1]), list(names))}"
+        return f"`{action}` knows no `{field}`. {_suggest(str(detail['loc'][-1]), list(names))}"
     if detail["type"] == "value_error":
-        return f"`{action}`: {detail['msg'].removeprefix('Value error, ')}."
+        return f"`{field or action}`: {detail['msg'].removeprefix('Value error, ')}."
     return f"`{field}`: {detail['msg'][0].lower()}{detail['msg'][1:]}; {_shown(detail['input'])} came."
 
 

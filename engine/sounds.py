@@ -83,10 +83,11 @@ class Sounds:
         return target
 
     def _decoded(self, text: str) -> bytes:
-        if len(text) > self.limits.max_bytes * 4 // 3 + 4:
+        encoded = "".join((text.partition(",")[2] if text.startswith("data:") else text).split())
+        if len(encoded) > self.limits.max_bytes * 4 // 3 + 4:
             raise AudioTooLarge(f"The sound is larger than the limit of {self.limits.max_bytes:,} bytes.")
         try:
-            sound = base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True)
+            sound = base64.b64decode(encoded, validate=True)
         except (binascii.Error, ValueError):
             raise AudioUnreadable("`audio_base64` is not base64. Encode the sound file's bytes as they are.") from None
         if not sound:

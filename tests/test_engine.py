@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -166,6 +167,12 @@ def test_a_failed_session_can_be_created_again(fresh: EngineGround, clip: Path) 
         fresh.run(create)
     shutil.copy(clip, fresh.folder / "avatars" / "later.mp4")
     assert fresh.run(create)["status"] == "ready"
+
+
+def test_base64_may_come_in_lines_as_tools_wrap_it(ground: EngineGround) -> None:
+    lines = base64.encodebytes(base64.b64decode(wav_base64(hum(0.4)))).decode()
+    assert "\n" in lines.strip()
+    assert ground.run({"audio_base64": lines})["frames"] == 10
 
 
 def test_cut_off_ends_with_the_avatar(ground: EngineGround) -> None:

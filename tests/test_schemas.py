@@ -66,6 +66,14 @@ def test_unknown_action_names_the_nearest(action: object, hint: str) -> None:
         ({"text": "Hi", "audio_url": "https://a/b.mp3"}, "text and audio_url"),
         ({"text": "Hi", "session_id": "a", "avatar_video_path": "b"}, "exclude each other"),
         ({"text": "Hi", "metadata": "x" * 1100}, "1024 bytes"),
+        ({"text": "Hi", "metadata": {"a": [float("nan")]}}, "`metadata`: it has to be JSON"),
+        ({"text": "Hi", "metadata": {"\ud800": 1}}, "`metadata`: it has to be JSON"),
+        ({"text": "Hi", "idempotency_key": "\ud800"}, "`idempotency_key`"),
+        ({"text": "Hi", "voice_id": "\ud800"}, "`voice_id`"),
+        ({"text": "Hi", "model_id": "\ud800"}, "`model_id`"),
+        ({"text": "Hi", "avatar_video_path": "a\udfff.mp4"}, "`avatar_video_path`"),
+        ({"audio_url": "https://a/\ud800.mp3"}, "`audio_url`"),
+        ({"action": "create_session", "avatar_video_path": "\ud800"}, "`avatar_video_path`"),
         ({"action": "delete_session"}, "`delete_session` needs `session_id`"),
     ],
 )
@@ -80,6 +88,21 @@ def test_many_mistakes_make_a_short_message() -> None:
         parse_input({f"wrong{number}": "x" * 5000 for number in range(200)})
     assert len(caught.value.message) < 2000
     assert "more" in caught.value.message
+
+
+def test_metadata_is_measured_as_utf_8() -> None:
+    assert parse_input({"text": "Hi", "metadata": "ä" * 511})
+    with pytest.raises(InvalidInput, match="1024 bytes"):
+        parse_input({"text": "Hi", "metadata": "ä" * 512})
+
+
+def test_a_deeply_nested_value_makes_a_short_message() -> None:
+    nested: list[Any] = []
+    for _ in range(400):
+        nested = [nested]
+    with pytest.raises(InvalidInput, match="`metadata") as caught:
+        parse_input({"text": "Hi", "metadata": nested})
+    assert len(caught.value.message) < 400
 
 
 def test_a_long_value_is_not_thrown_back_whole() -> None:
