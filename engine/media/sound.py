@@ -135,7 +135,10 @@ def _dbfs(level: float) -> float:
 
 def _check_audible(sound: DecodedSound) -> None:
     if sound.seconds < SHORTEST_SECONDS:
-        raise AudioTooShort(f"The audio is {sound.seconds:.2f} seconds long: send at least {SHORTEST_SECONDS} seconds.")
+        hundredths = int(sound.seconds * 100)
+        raise AudioTooShort(
+            f"The audio is {hundredths / 100:.2f} seconds long: send at least {SHORTEST_SECONDS} seconds."
+        )
     if sound.peak_dbfs < SILENCE_DBFS:
         raise AudioSilent("The audio holds nothing but silence: send a recording of a voice.")
 

@@ -130,8 +130,10 @@ def test_too_short_too_silent_too_long_too_large(tmp_path: Path) -> None:
     def wav(samples: NDArray[np.float32]) -> Path:
         return recording(tmp_path / "a.wav", [samples], 48_000, "pcm_s16le")
 
-    with pytest.raises(AudioTooShort):
+    with pytest.raises(AudioTooShort, match=r"is 0\.09 seconds long"):
         heard(wav(tone(0.09)))
+    with pytest.raises(AudioTooShort, match=r"is 0\.09 seconds long"):
+        heard(wav(tone(0.0999)))
     with pytest.raises(AudioSilent):
         heard(wav(tone(1, level=0.0009)))
     assert not (tmp_path / "decoded.pcm").exists()
