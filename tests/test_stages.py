@@ -68,14 +68,18 @@ def test_leaving_early_ends_the_source_and_runs_its_clean_up() -> None:
 
 def test_stages_can_follow_each_other_and_all_end_when_the_last_taker_fails() -> None:
     taken: list[int] = []
-    with (
-        pytest.raises(RuntimeError, match="enough"),
-        beside(counting(10**9, taken), 2, "first") as first,
-        beside((number * 2 for number in first), 2, "second") as second,
-    ):
-        for number in second:
-            if number == 20:
-                raise RuntimeError("enough")
+
+    def take_until_it_fails() -> None:
+        with (
+            beside(counting(10**9, taken), 2, "first") as first,
+            beside((number * 2 for number in first), 2, "second") as second,
+        ):
+            for number in second:
+                if number == 20:
+                    raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        take_until_it_fails()
     assert not {thread.name for thread in threading.enumerate()} & {"first", "second"}
     assert len(taken) < 100
 
