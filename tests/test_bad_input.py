@@ -90,6 +90,8 @@ ADMISSION = [
     (avatar("/etc/passwd"), "avatar_not_allowed"),
     (avatar("link.mp4"), "avatar_not_allowed"),
     (avatar("a\0b"), "avatar_not_allowed"),
+    (avatar("x" * 5000), "avatar_not_found"),
+    (avatar("a/" * 5000), "avatar_not_found"),
     (avatar("ftp://example.com/a.mp4"), "avatar_not_allowed"),
     (avatar("http://127.0.0.1/a.mp4"), "url_not_allowed"),
     (avatar("https://169.254.169.254/latest/meta-data"), "url_not_allowed"),

@@ -125,7 +125,7 @@ class AvatarSources:
 
     def _beneath_folders(self, name: str) -> Path:
         for path in self._allowed_paths(name):
-            if path.is_file():
+            if _is_file(path):
                 return path
         raise _not_found(name)
 
@@ -144,3 +144,11 @@ class AvatarSources:
 
 def _not_found(name: str) -> AvatarNotFound:
     return AvatarNotFound(f"There is no avatar `{name[:200]}`: no upload has that id and no file that name.")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name longer than a file's can be is no file's, and Path.is_file raises.
+        return False
