@@ -22,6 +22,14 @@ from worker import logs
 STOP_SECONDS = 5
 """How long requests may go on after the server was told to stop."""
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that draws may keep Python to itself while a request waits. Reading a record takes a dozen system
+calls, and after each of them the reader waits so long for its turn."""
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies and clients keep an idle connection: who closes first must not be the one that is about to be
+asked."""
+
 logger = logging.getLogger("shim")
 
 
@@ -34,6 +42,7 @@ def main() -> int:
     except EngineError as error:
         sys.stderr.write(f"The server can't start: {error.message}\n")
         return 1
+    sys.setswitchinterval(SWITCH_SECONDS)
     service = Service(InProcess(engine), engine.store, engine.records, settings)
     with engine.housekeeping():
         serve(service)
@@ -68,6 +77,7 @@ def serve(service: Service) -> None:
         server_header=False,
         ws_max_size=body_limit(settings),
         timeout_graceful_shutdown=STOP_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
     logger.info("Listening at http://%s:%d; /docs shows the API.", settings.host, settings.port)
     with suppress(KeyboardInterrupt):

@@ -19,12 +19,12 @@ from engine.store.protocol import ObjectStore
 from shim.avatars import avatar_routes
 from shim.backends import Backend
 from shim.docs import add_docs
-from shim.errors import GenerationFailed, on_error, on_http_exception, on_invalid_request, unforeseen
+from shim.errors import GenerationFailed, on_defect, on_error, on_http_exception, on_invalid_request, unforeseen
 from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
 from shim.health import health_routes
 from shim.openapi import DescribedApi
-from shim.request_id import Door, request_id_of
+from shim.request_id import Door
 from shim.sessions import session_routes
 from shim.streams import refuse, stream_routes
 from shim.uploads import Uploads
@@ -70,7 +70,7 @@ def create_app(service: Service) -> ASGIApp:
     _add_routes(app, service, uploads)
     add_docs(app)
     _add_error_handlers(app)
-    return Door(app, _answer_defect)
+    return Door(app, _tell_defect)
 
 
 def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
@@ -89,10 +89,8 @@ def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(GenerationFailed, on_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
+    app.add_exception_handler(Exception, on_defect)
 
 
-async def _answer_defect(scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "http":
-        await unforeseen().response(request_id_of(scope))(scope, receive, send)
-    else:
-        await refuse(scope, send, unforeseen())
+async def _tell_defect(scope: Scope, receive: Receive, send: Send) -> None:
+    await refuse(scope, send, unforeseen())

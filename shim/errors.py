@@ -152,6 +152,11 @@ async def on_error(request: Request, error: Exception) -> Response:
     return failure_of(error).response(request_id_of(request.scope))
 
 
+async def on_defect(request: Request, error: Exception) -> Response:
+    """Answer what nobody foresaw; the door logs it."""
+    return unforeseen().response(request_id_of(request.scope))
+
+
 async def on_invalid_request(request: Request, error: Exception) -> Response:
     """Answer what FastAPI finds wrong with a path, a query or a form: 400, never 422."""
     assert isinstance(error, RequestValidationError)

@@ -59,11 +59,12 @@ class _Answer:
 
 
 class Door:
-    """Wraps the app. ``internal_error`` is the app that answers when a defect is found before an answer began."""
+    """Wraps the app, which answers HTTP after a defect itself. ``tell_socket`` is the app that tells it to an open
+    WebSocket."""
 
-    def __init__(self, app: ASGIApp, internal_error: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tell_socket: ASGIApp) -> None:
         self._app = app
-        self._internal_error = internal_error
+        self._tell_socket = tell_socket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -82,6 +83,5 @@ class Door:
             return
         except Exception:
             log.exception("Failed in a way that nobody foresaw.")
-            # An HTTP answer that has begun can't change any more; a WebSocket can tell as long as it is open.
-            if (answer.status is None) == (scope["type"] == "http"):
-                await self._internal_error(scope, receive, answer)
+            if scope["type"] == "websocket" and answer.status is not None:
+                await self._tell_socket(scope, receive, answer)
