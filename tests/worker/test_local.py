@@ -83,6 +83,14 @@ def test_without_a_job_nothing_is_printed_as_a_result(tmp_path: Path, tiny_avata
     assert "test_input.json" in run.stderr
 
 
+def test_a_job_that_is_no_json_is_told_in_a_sentence(ground: Ground) -> None:
+    ground.folder.joinpath("test_input.json").write_text('{\n  "input": {"text": "She said "hello"."}\n}')
+    run = run_locally(ground)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "line 2" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_the_sdk_s_own_server_answers(ground: Ground) -> None:
     port = unused_port()
     program = [sys.executable, str(HANDLER), "--rp_serve_api", "--rp_api_port", str(port)]
