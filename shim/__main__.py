@@ -5,18 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
 from contextlib import suppress
 
 import uvicorn
 
-from engine.engine import Engine
 from engine.errors import EngineError
 from engine.settings import Settings, read_settings
-from engine.store.choose import choose_store
 from shim.app import Service, create_app
+from shim.choose import open_service
 from shim.generate import body_limit
-from shim.in_process import InProcess
 from worker import logs
 
 STOP_SECONDS = 5
@@ -38,14 +35,11 @@ def main() -> int:
     try:
         settings = read_settings()
         configure_logs(settings)
-        engine = open_engine(settings)
+        with open_service(settings, os.environ) as service:
+            serve(service)
     except EngineError as error:
         sys.stderr.write(f"The server can't start: {error.message}\n")
         return 1
-    sys.setswitchinterval(SWITCH_SECONDS)
-    service = Service(InProcess(engine), engine.store, engine.records, settings)
-    with engine.housekeeping():
-        serve(service)
     return 0
 
 
@@ -56,18 +50,10 @@ def configure_logs(settings: Settings) -> None:
     logger.setLevel(settings.log_level)
 
 
-def open_engine(settings: Settings) -> Engine:
-    """The engine with everything loaded. Raises ConfigurationError."""
-    began = time.monotonic()
-    engine = Engine.open(settings, choose_store(settings, os.environ))
-    engine.warm()
-    logger.info("The engine is ready after %.2f s; renderer: %s.", time.monotonic() - began, engine.renderer.name)
-    return engine
-
-
 def serve(service: Service) -> None:
     """Listen until told to stop. Ends the process when the address is taken."""
     settings = service.settings
+    sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         create_app(service),
         settings.host,
