@@ -36,6 +36,8 @@
     - TtsMisconfigured              502 tts_misconfigured
     - TtsQuotaExceeded              503 tts_quota_exceeded
     - ConfigurationError            configuration_error
+    - WeightsMissing                weights_missing
+    - WeightsDamaged                weights_damaged
     - InternalError                 internal_error
       - BundleDamaged               internal_error
     - ResultTooLarge                result_too_large
@@ -291,6 +293,18 @@ class ConfigurationError(OperatorError):
     """The service's settings contradict each other or the machine."""
 
     code = "configuration_error"
+
+
+class WeightsMissing(OperatorError):
+    """A file of the networks' weights is not where it should be."""
+
+    code = "weights_missing"
+
+
+class WeightsDamaged(OperatorError):
+    """A file of the networks' weights is not what it should be."""
+
+    code = "weights_damaged"
 
 
 class InternalError(OperatorError):
