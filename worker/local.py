@@ -58,6 +58,12 @@ def _exit_code(start: Callable[[Handler], None], handler: Handler) -> int:
             start(handler)
         except SystemExit as ended:
             return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+        except json.JSONDecodeError as error:
+            sys.stderr.write(
+                f"The job is not JSON: {error.msg} at line {error.lineno}, column {error.colno}. "
+                'In a text, write a quotation mark as \\" and a line end as \\n.\n'
+            )
+            return 1
     return 0
 
 
