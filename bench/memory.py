@@ -145,9 +145,9 @@ class Report:
             rows=tuple(run.row() for run in self.runs),
             notes=(
                 *(growth.note() for growth in self.growths()),
-                "Every row is a fresh process, in the order they ran. Ready, job read, peak: the most that was resident "
-                "in it until it was ready, had its job, and had done it. Decoding: the same of the child process that "
-                "decodes the job's recording.",
+                "Every row is a fresh process, in the order they ran. Ready, job read, peak: the most that was "
+                "resident in it until it was ready, had its job, and had done it. Decoding: the same of the child "
+                "process that decodes the job's recording.",
                 "The avatar was prepared before, by another process. A recording comes as an MP3 in the job's JSON, "
                 "which stays in the worker's memory during the job.",
             ),
