@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.cancel import CancelToken
 from engine.lipsync.order import FrameOrder
-from engine.lipsync.renderer import Array, FaceTrack, FrameSource, LipSync, Shot
+from engine.lipsync.renderer import FaceTrack, Feature, FrameSource, LipSync, Shot
 from engine.speech.resample import Downsampler
 from engine.speech.voice import Samples, SpeechPiece, Word
 from engine.stages import beside
@@ -42,7 +42,7 @@ class Beat:
     """One frame's time: what is played in it (1,920 samples) and what the renderer heard in it."""
 
     number: int
-    feature: Array
+    feature: Feature
     samples: Samples
 
 
@@ -150,7 +150,7 @@ class Pipeline:
         for number, feature in zip(numbers, self._features(sound), strict=False):
             yield Beat(number, feature, sound.take())
 
-    def _features(self, sound: FrameSound) -> Generator[Array, None, None]:
+    def _features(self, sound: FrameSound) -> Generator[Feature, None, None]:
         listener, downsampler = self._lipsync.listen(), Downsampler()
         for piece in self._spoken():
             sound.append(piece.samples)

@@ -16,6 +16,9 @@ from engine.cancel import CancelToken
 from engine.video.i420 import I420, Box, Bytes
 
 Array = NDArray[Any]
+Feature = Any
+"""What a renderer's listener makes of one frame's sound; only that renderer's ``draw`` looks into it."""
+
 Progress = Callable[[float], None]
 """Told the share of the work that is done, 0 to 1."""
 
@@ -82,7 +85,7 @@ class Shot:
     frame: I420
     index: int
     track: FaceTrack
-    feature: Array
+    feature: Feature
 
 
 class Preparer(Protocol):
@@ -107,11 +110,11 @@ class Preparer(Protocol):
 class Listener(Protocol):
     """Turns one job's sound into one feature a frame, as the sound comes."""
 
-    def push(self, heard: NDArray[np.float32]) -> list[Array]:
+    def push(self, heard: NDArray[np.float32]) -> list[Feature]:
         """Take mono 16 kHz samples in [-1, 1]; return the features of the frames that are now decided, in order."""
         ...
 
-    def finish(self) -> list[Array]:
+    def finish(self) -> list[Feature]:
         """The sound has ended: the features of the remaining frames, up to ceil(L / 640) in all."""
         ...
 
