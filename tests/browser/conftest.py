@@ -1,4 +1,4 @@
-"""A real browser, started once a run."""
+"""A real browser, started once for this folder."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
+    """The browser, which ends with this folder's tests: while it runs, its own event loop is the main thread's."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("needs the package chromium: no chromium here")
