@@ -1,0 +1,123 @@
+"""A RunPod endpoint behind the API: jobs go to its queue, and everything else is read from the bucket it shares.
+
+Nothing here, nor what it imports, reads pictures or sound: it loads neither torch, cv2 nor av.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from datetime import UTC, datetime
+from typing import Self
+
+from engine.avatar.sources import AvatarSources
+from engine.endpoint.client import AsyncRunPodEndpoint, EndpointAddress, RunPodEndpoint
+from engine.endpoint.preparations import Preparations
+from engine.errors import ConfigurationError, NotOffered
+from engine.fetching.download import GuardedFetcher
+from engine.fetching.guard import FetchPolicy
+from engine.lifetimes import Lifetimes
+from engine.records import Records, SessionRecord
+from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
+from engine.session_records import avatar_key_of
+from engine.settings import Settings
+from engine.speech.text import spoken_text
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectStore
+from shim.backends import Made, StreamEvent
+from shim.queue_health import QueueHealth
+from shim.queue_jobs import QueueJobs
+from shim.queued_sessions import QueuedSessions, SessionStore
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class RunPodBackend:
+    """A Backend. ``now`` gives the time in UTC, as the clock of ``records`` does."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: ObjectStore,
+        records: Records,
+        address: EndpointAddress,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._settings = settings
+        self._asking = RunPodEndpoint.over_network(address)
+        self._endpoint = AsyncRunPodEndpoint.over_network(address)
+        self._fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
+        self._sources = AvatarSources.of(settings, store, self._fetcher)
+        stored = SessionStore(store, records, self._sources, Lifetimes.of(settings), now)
+        self._sessions = QueuedSessions(stored, self._endpoint, Preparations(records, self._asking, now))
+        self._jobs = QueueJobs(self._endpoint, records, now)
+        self._health = QueueHealth(self._endpoint, store)
+        self._left: asyncio.Task[None]
+
+    @classmethod
+    def open(cls, settings: Settings, store: ObjectStore, records: Records) -> Self:
+        """The backend of the endpoint that the settings name. Raises ConfigurationError."""
+        address = EndpointAddress.of(settings)
+        if address is None:
+            raise ConfigurationError("RUNPOD_ENDPOINT_ID and RUNPOD_API_KEY have to be set, both of them.")
+        if isinstance(store, LocalStore):
+            raise ConfigurationError(
+                "In front of an endpoint the server needs the bucket of its workers: set the BUCKET_ variables as they "
+                "are set there, or unset RUNPOD_ENDPOINT_ID to make the videos here."
+            )
+        return cls(settings, store, records, address)
+
+    async def start(self) -> None:
+        self._left = asyncio.create_task(self._jobs.follow_left(), name="jobs left")
+
+    async def close(self) -> None:
+        self._left.cancel()
+        await self._jobs.close()
+        self._sessions.close()
+        await self._endpoint.close()
+        self._asking.close()
+
+    async def create_session(self, request: CreateSession, session_id: str) -> None:
+        await self._sessions.create(request, session_id)
+
+    async def session(self, session_id: str) -> SessionRecord:
+        return await self._sessions.get(session_id)
+
+    async def delete_session(self, session_id: str) -> DeleteReply:
+        record = await self._sessions.existing(session_id)
+        if record.status == "preparing" and record.job_id is not None:
+            await self._jobs.cancel_quietly(record.job_id)
+        await self._jobs.cancel_session(session_id)
+        return await self._sessions.remove(session_id)
+
+    async def generate(self, request: Generate, job_id: str) -> Made:
+        await self._demand_possible(request)
+        following = await self._jobs.submit(request, job_id)
+        return await self._jobs.made(following, self._settings.sync_wait_seconds)
+
+    def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
+        raise NotOffered(
+            "This server can't stream videos, which are made elsewhere. Ask `text-to-video` for the whole video."
+        )
+
+    async def cancel(self, job_id: str) -> None:
+        await self._jobs.cancel(job_id)
+
+    async def health(self) -> HealthReply:
+        return await self._health.reply()
+
+    async def _demand_possible(self, request: Generate) -> None:
+        """Raise what can be known without a job."""
+        await asyncio.to_thread(self._demand_sound, request)
+        if request.session_id is not None:
+            avatar_key_of(await self._sessions.get(request.session_id))
+        else:
+            await asyncio.to_thread(self._sources.demand_possible, request.avatar_video_path)
+
+    def _demand_sound(self, request: Generate) -> None:
+        if request.text is not None:
+            spoken_text(request.text, self._settings.max_text_characters)
+        if request.audio_url is not None:
+            self._fetcher.check(request.audio_url)
