@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def create_app(service: Service) -> ASGIApp:
         try:
             yield
         finally:
-            uploads.close()
+            await asyncio.to_thread(uploads.close)
             await service.backend.close()
 
     app = DescribedApi(

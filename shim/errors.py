@@ -13,6 +13,7 @@ Beside the tree of engine/errors.py there are the errors that only HTTP knows:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -28,6 +29,8 @@ from engine.errors import EngineError, InternalError, InvalidInput, Outage, Over
 from shim.request_id import request_id_of
 
 RETRY_AFTER_SECONDS = 5
+
+log = logging.getLogger(__name__)
 
 _STATUSES = {422: 409, 502: 500}
 """The contract's errors know neither: what was asked under a used key conflicts, and a bad gateway is the server's."""
@@ -149,7 +152,20 @@ def unforeseen() -> Failure:
 async def on_error(request: Request, error: Exception) -> Response:
     """Answer an EngineError or a GenerationFailed."""
     assert isinstance(error, EngineError | GenerationFailed)
-    return failure_of(error).response(request_id_of(request.scope))
+    failure = failure_of(error)
+    log_failure(error, failure)
+    return failure.response(request_id_of(request.scope))
+
+
+def log_failure(error: EngineError | GenerationFailed, failure: Failure) -> None:
+    """What the service is to blame for stands in its log, and a defect with its traceback."""
+    cause = error.cause if isinstance(error, GenerationFailed) else error
+    if failure.status >= 500:
+        log.warning("Failed: %s: %s", cause.code, cause.message, exc_info=_defect(cause))
+
+
+def _defect(error: EngineError) -> EngineError | None:
+    return error if isinstance(error, InternalError) else None
 
 
 async def on_defect(request: Request, error: Exception) -> Response:

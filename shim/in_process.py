@@ -42,8 +42,7 @@ class InProcess:
     async def start(self) -> None:
         self._preparing = Preparing(self._engine, self._engine.settings.max_concurrency, self._now)
         recovery = Recovery(self._engine.records, self._preparing.begin, self._now)
-        left = await asyncio.to_thread(recovery.unfinished)
-        self._recovery = asyncio.create_task(recovery.settle(left), name="recovery")
+        self._recovery = asyncio.create_task(recovery.run(), name="recovery")
 
     async def close(self) -> None:
         self._recovery.cancel()
@@ -99,7 +98,7 @@ class InProcess:
             yield await made
         finally:
             running.cancel.cancel()
-            await asyncio.wait({made})
+            await asyncio.gather(made, return_exceptions=True)
 
     async def _make(
         self, job: Job, name: JobName, cancel: CancelToken, progress: Callable[[dict[str, Any]], None]

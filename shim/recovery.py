@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Unfinished:
-    """The ids of sessions and jobs that were at work when this process began."""
+    """The ids of sessions and jobs that are said to be at work."""
 
     sessions: frozenset[str]
     jobs: frozenset[str]
@@ -40,8 +40,19 @@ class Recovery:
         self._prepare = prepare
         self._now = now
 
+    async def run(self) -> None:
+        """Settle what is unfinished at this moment; what this process begins meanwhile is at work, and left alone."""
+        while True:
+            try:
+                left = await asyncio.to_thread(self.unfinished)
+            except EngineError as error:
+                log.warning("What the last process left can't be read yet: %s", error.message)
+                await asyncio.sleep(LOOK_SECONDS)
+            else:
+                return await self.settle(left)
+
     def unfinished(self) -> Unfinished:
-        """Read once at start, before this process takes requests. Raises what the store raises."""
+        """Reads every record. Raises what the store raises."""
         return Unfinished(
             frozenset(record.session_id for record in self._records.sessions.list() if record.status == "preparing"),
             frozenset(record.job_id for record in self._records.jobs.list() if record.state == "running"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -81,6 +82,8 @@ class Door:
             await self._app(scope, receive, answer)
         except (StreamBroken, ClientDisconnect, WebSocketDisconnect):
             return
+        except asyncio.CancelledError:
+            log.warning("Cut off, because the server stops.")
         except Exception:
             log.exception("Failed in a way that nobody foresaw.")
             if scope["type"] == "websocket" and answer.status is not None:

@@ -17,7 +17,7 @@ from engine.schemas import Generate
 from engine.store.protocol import ObjectStore
 from shim.backends import Backend, Fragment, Made, Progress, StreamEvent
 from shim.bodies import parse_json_object, read_json_object
-from shim.errors import BodyTooLarge, Failure, GenerationFailed, failure_of
+from shim.errors import BodyTooLarge, Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
 from shim.generate import EXAMPLE, GENERATE_ERRORS, Asked
 from shim.leaving import client_left, while_connected
@@ -66,7 +66,9 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
         try:
             await conversation.hold()
         except (EngineError, GenerationFailed) as error:
-            await refuse(websocket.scope, websocket.send, failure_of(error))
+            failure = failure_of(error)
+            log_failure(error, failure)
+            await refuse(websocket.scope, websocket.send, failure)
 
     return router
 

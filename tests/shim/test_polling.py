@@ -15,8 +15,10 @@ from tests.worker.clips import hum, wav_base64
 CLIENTS = 100
 
 
-async def poll(http: httpx.AsyncClient, session_id: str, until: asyncio.Event) -> list[float]:
+async def poll(http: httpx.AsyncClient, session_id: str, until: asyncio.Event, first_after: float) -> list[float]:
+    """How long each poll took, one a second, as the contract's example polls."""
     seconds = []
+    await asyncio.sleep(first_after)
     while not until.is_set():
         began = time.perf_counter()
         reply = await http.get(f"/api/v1/session/{session_id}/status")
@@ -38,7 +40,7 @@ async def crowd(server: Server, session_id: str) -> tuple[list[float], list[floa
     limits = httpx.Limits(max_connections=CLIENTS + 2)
     made = asyncio.Event()
     async with httpx.AsyncClient(base_url=server.url, timeout=60, limits=limits, trust_env=False) as http:
-        polls = [asyncio.create_task(poll(http, session_id, made)) for _ in range(CLIENTS)]
+        polls = [asyncio.create_task(poll(http, session_id, made, n / CLIENTS)) for n in range(CLIENTS)]
         durations = await asyncio.gather(make(http, session_id), make(http, session_id))
         made.set()
         seconds = [second for polled in await asyncio.gather(*polls) for second in polled]

@@ -87,9 +87,12 @@ def test_a_crash_in_the_middle_of_everything(server: Server) -> None:
 def test_a_server_that_is_told_to_stop_ends_what_it_does(server: Server) -> None:
     session = server.ready()
     asking = ask(server, f"{GENERATE}-stream", session)
+    upload = begin_upload(server)
     wait_until(lambda: "running" in [record["state"] for record in records(server, "jobs")])
+    wait_until(lambda: any((server.ground.store / "+incoming").iterdir()))
     assert server.stop() == -signal.SIGTERM
     asking.join()
+    upload.close()
     assert [record["state"] for record in records(server, "jobs")] == ["cancelled"]
     assert not server.ground.half_made()
     assert "Traceback" not in server.log()
