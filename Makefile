@@ -6,10 +6,13 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test bench clean
+.PHONY: demo serve test test-full bench clean
 
 demo: .venv/requirements-local.txt avatars/default.mp4
 	$(BIN)/python handler.py
+
+serve: .venv/requirements-local.txt avatars/default.mp4
+	$(BIN)/python -m shim
 
 test: .venv/requirements-test.txt avatars/default.mp4
 	sh tests/install_packages.sh
@@ -17,6 +20,10 @@ test: .venv/requirements-test.txt avatars/default.mp4
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+# The networks at their full size: about five minutes and 10 GB of memory.
+test-full: .venv/requirements-test.txt
+	$(BIN)/python -m pytest -m full
 
 bench: .venv/requirements-test.txt avatars/default.mp4
 	$(BIN)/python -m bench
