@@ -5,9 +5,24 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from engine.schemas import Generated
+
+_EXAMPLE: JsonDict = {
+    "video_url": "/api/v1/generate/video/output_12345.mp4",
+    "audio_url": "/api/v1/generate/audio/audio_12345.mp3",
+    "duration": 5.2,
+    "captions_url": "/api/v1/generate/captions/captions_12345.vtt",
+    "subtitles_url": "/api/v1/generate/captions/captions_12345.srt",
+    "thumbnail_url": "/api/v1/generate/thumbnail/thumbnail_12345.jpg",
+    "job_id": "12345",
+    "session_id": "550e8400-e29b-41d4-a716-446655440000",
+    "words": [{"text": "Hello!", "start": 0.0, "end": 0.41}],
+    "renderer": "preview",
+    "warnings": [],
+}
 
 
 class SessionCreated(BaseModel):
@@ -21,6 +36,8 @@ class SessionCreated(BaseModel):
 
 class VideoReply(Generated):
     """A finished video. Addresses are paths of this server."""
+
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     job_id: str = Field(description="The job's record, which the file names carry.")
     video_url: str = Field(examples=["/api/v1/generate/video/output_12345.mp4"])
