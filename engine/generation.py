@@ -188,7 +188,7 @@ class Generation:
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
             expires_at=self._expires_at(run),
-            warnings=[*avatar.manifest.warnings, *avatar.manifest.face.warnings],
+            warnings=[*sound.warnings, *avatar.manifest.warnings, *avatar.manifest.face.warnings],
             metadata=run.request.metadata,
         )
 

@@ -32,6 +32,7 @@ class Sound:
     likely_frames: int
     voice_used: str | None = None
     characters: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,5 @@ class Sounds:
 
     def _recorded(self, file: Path, scratch: Path, cancel: CancelToken) -> Sound:
         decoded = decode_sound(file, scratch / "recording.pcm", self.limits, cancel)
-        return Sound(read_pieces(scratch / "recording.pcm"), max(1, -(-decoded.samples // PLAYED_PER_FRAME)))
+        frames = max(1, -(-decoded.samples // PLAYED_PER_FRAME))
+        return Sound(read_pieces(scratch / "recording.pcm"), frames, warnings=decoded.warnings)

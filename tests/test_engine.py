@@ -16,6 +16,7 @@ import pytest
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import ConfigurationError, Conflict, InvalidInput, NoFace, SessionFailed, SessionNotFound
 from tests.engine_ground import EngineGround
+from tests.media.made import recording, tone
 from tests.worker.clips import grey_clip, hum, talking_head, wav_base64
 
 
@@ -173,6 +174,13 @@ def test_base64_may_come_in_lines_as_tools_wrap_it(ground: EngineGround) -> None
     lines = base64.encodebytes(base64.b64decode(wav_base64(hum(0.4)))).decode()
     assert "\n" in lines.strip()
     assert ground.run({"audio_base64": lines})["frames"] == 10
+
+
+def test_a_recording_that_ends_early_is_used_with_a_warning(ground: EngineGround, tmp_path: Path) -> None:
+    whole = recording(tmp_path / "whole.mka", [tone(4)], 48_000, "libopus", "matroska").read_bytes()
+    reply = ground.run({"audio_base64": base64.b64encode(whole[: len(whole) // 2]).decode()})
+    assert 25 < reply["frames"] < 75
+    assert any("ends earlier" in warning for warning in reply["warnings"])
 
 
 def test_cut_off_ends_with_the_avatar(ground: EngineGround) -> None:
