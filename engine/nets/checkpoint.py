@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,26 +17,44 @@ from engine.errors import WeightsDamaged, WeightsMissing
 State = dict[str, torch.Tensor]
 
 NAMED_AT_MOST = 3
+ZIP_HEAD = b"PK\x03\x04"
+
+UNREADABLE = (
+    SafetensorError,
+    pickle.UnpicklingError,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    MemoryError,
+)
+"""What reading a file raises whose bytes are damaged in one place or another."""
 
 
 def read_checkpoint(path: Path) -> State:
     """The tensors of a ``.safetensors``, ``.pth`` or ``.bin`` file by key, mapped from it where the format allows.
 
-    Nothing in the file is executed. Raises WeightsMissing, and WeightsDamaged for anything but a dictionary of tensors.
+    Nothing in the file is executed. Raises WeightsMissing, and WeightsDamaged for anything but named tensors.
     """
     if not path.is_file():
         raise WeightsMissing(f"{path.name} is missing. {mend(path)}")
     try:
         state = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
+    except UNREADABLE as error:
         raise damaged(path, "it can't be read") from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise damaged(path, "it holds something else than tensors")
+    if not isinstance(state, dict) or not all(_is_named_tensor(*item) for item in state.items()):
+        raise damaged(path, "it holds something else than named tensors")
     return state
 
 
 def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> None:
-    """Give a network built on ``meta`` its weights: exactly its keys, each of its shape.
+    """Give a network built on ``meta`` its weights: exactly its keys, each of its shape and kind.
 
     Raises WeightsDamaged, naming ``path`` and the keys at fault.
     """
@@ -44,10 +62,8 @@ def fill(network: nn.Module, state: Mapping[str, torch.Tensor], path: Path) -> N
     missing, surplus = wanted.keys() - state.keys(), state.keys() - wanted.keys()
     if missing or surplus:
         raise damaged(path, "; ".join(_told(("lacks", missing), ("has the unknown", surplus))))
-    misshapen = {key for key, tensor in wanted.items() if tensor.shape != state[key].shape}
-    if misshapen:
-        key = min(misshapen)
-        raise damaged(path, f"{key} has the shape {list(state[key].shape)} instead of {list(wanted[key].shape)}")
+    if misfits := [key for key, tensor in wanted.items() if _kind(tensor) != _kind(state[key])]:
+        raise damaged(path, f"{misfits[0]} is {_kind(state[misfits[0]])} instead of {_kind(wanted[misfits[0]])}")
     network.load_state_dict(dict(state), assign=True)
 
 
@@ -67,8 +83,19 @@ def mend(path: Path) -> str:
 
 
 def _load_pickled(path: Path) -> object:
-    # Files from before torch 1.6 are no zip archives and can't be mapped.
-    return torch.load(path, map_location="cpu", mmap=zipfile.is_zipfile(path), weights_only=True)
+    with path.open("rb") as file:
+        # Files from before torch 1.6 are no zip archives and can't be mapped.
+        mapped = file.read(len(ZIP_HEAD)) == ZIP_HEAD
+    return torch.load(path, map_location="cpu", mmap=mapped, weights_only=True)
+
+
+def _is_named_tensor(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, torch.Tensor)
+
+
+def _kind(tensor: torch.Tensor) -> str:
+    """What has to agree: the shape, and whether numbers are whole. The precision may differ."""
+    return f"{list(tensor.shape)} of {'fractions' if tensor.is_floating_point() else 'whole numbers'}"
 
 
 def _told(*groups: tuple[str, set[str]]) -> list[str]:

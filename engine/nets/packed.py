@@ -1,6 +1,7 @@
 """Packed weights: what the worker loads, with a checksum for every tensor that is verified while it is copied.
 
-A file is safetensors; its metadata holds the format's version and the tensors' CRC-32 as JSON.
+A file is safetensors; its metadata holds its stamp, and as JSON the tensors' checksums: the CRC-32 of a tensor's
+type, shape and bytes, so that a damaged heading shows as well.
 """
 
 from __future__ import annotations
@@ -17,18 +18,24 @@ from torch import nn
 
 from engine.errors import WeightsMissing
 from engine.nets.checkpoint import State, damaged, fill, mend
+from engine.nets.weight_files import FORMAT, Stamp
 
-FORMAT = "1"
 
+def write_packed(path: Path, state: Mapping[str, torch.Tensor], stamp: Stamp) -> None:
+    """Write ``state`` with its floating-point tensors as the stamp's type. The file appears whole or not at all.
 
-def write_packed(path: Path, state: Mapping[str, torch.Tensor], dtype: torch.dtype) -> None:
-    """Write ``state`` with its floating-point tensors as ``dtype``. The file appears whole or not at all."""
+    Raises OSError and SafetensorError where the disk is full or can't be written.
+    """
+    dtype: torch.dtype = getattr(torch, stamp.dtype)
     tensors = {key: _packed(value, dtype) for key, value in state.items()}
     checksums = {key: checksum(value) for key, value in tensors.items()}
     part = path.with_name(f"{path.name}.part")
     part.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, part, {"format": FORMAT, "checksums": json.dumps(checksums)})
-    part.replace(path)
+    try:
+        save_file(tensors, part, {**stamp.metadata(), "checksums": json.dumps(checksums)})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load_packed(network: nn.Module, path: Path, device: torch.device, dtype: torch.dtype) -> None:
@@ -42,12 +49,15 @@ def load_packed(network: nn.Module, path: Path, device: torch.device, dtype: tor
 
 
 def checksum(tensor: torch.Tensor) -> int:
-    """The CRC-32 of a tensor's bytes in the machine's memory."""
-    return zlib.crc32(tensor.contiguous().view(-1).view(torch.uint8).numpy().data)
+    """The CRC-32 of a tensor's type and shape, and of its bytes in the machine's memory."""
+    heading = f"{tensor.dtype} {list(tensor.shape)}".encode()
+    return zlib.crc32(tensor.contiguous().view(-1).view(torch.uint8).numpy().data, zlib.crc32(heading))
 
 
 def _packed(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    return (tensor.to(dtype) if tensor.is_floating_point() else tensor).contiguous().clone()
+    # A copy, since the format refuses tensors that share their memory.
+    kind = dtype if tensor.is_floating_point() else tensor.dtype
+    return tensor.to(kind, copy=True, memory_format=torch.contiguous_format)
 
 
 def _read(path: Path, device: torch.device, dtype: torch.dtype) -> State:
@@ -55,16 +65,16 @@ def _read(path: Path, device: torch.device, dtype: torch.dtype) -> State:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
-                raise damaged(path, "it was packed by another version")
-            checksums = json.loads(metadata["checksums"])
+                raise damaged(path, "it was packed by another version, or not at all")
+            checksums: dict[str, int] = dict(json.loads(metadata["checksums"]))
             state: State = {}
-            for key in file.keys():  # noqa: SIM118  # a file, not a dictionary
+            for key in file.offset_keys():
                 tensor = file.get_tensor(key)
                 if checksums.get(key) != checksum(tensor):
                     raise damaged(path, f"{key} differs from its checksum")
                 state[key] = _placed(tensor, device, dtype)
             return state
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(path, "it can't be read") from error
 
 
