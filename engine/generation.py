@@ -33,6 +33,7 @@ from engine.video.fragments import FragmentSink
 
 log = logging.getLogger(__name__)
 
+DRAWING = "drawing"
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
 
@@ -169,7 +170,7 @@ class Generation:
                 fragments=run.fragments,
             )
             pipeline = Pipeline(video, self.renderer.lipsync, run.cancel)
-            return pipeline.run(lambda done: report("drawing", done / max(sound.likely_frames, done + 1)))
+            return pipeline.run(lambda done: report(DRAWING, done / max(sound.likely_frames, done + 1)))
 
     def _generated(self, run: Run, sound: Sound, avatar: PreparedAvatar, made: MadeVideo) -> Generated:
         outputs = run.outputs
@@ -210,7 +211,9 @@ class Generation:
     def _beat(self, run: Run) -> None:
         """Keep the job's record alive; stop the work when its session has been deleted."""
         self.jobs.beat(run.name.record_id, run.standing.stage, run.standing.share)
-        if run.request.session_id is not None and not self.sessions.exists(run.session_id):
+        # A session of the job's own is there once its avatar is prepared; until then the preparation looks after it.
+        expected = run.request.session_id is not None or run.standing.stage == DRAWING
+        if expected and not self.sessions.exists(run.session_id):
             run.cancel.cancel()
 
     def _require_session(self, run: Run) -> None:

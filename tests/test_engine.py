@@ -288,3 +288,19 @@ def test_the_mouth_moves_while_there_is_sound_and_rests_after_it(ground: EngineG
     changed_by_speech = np.mean(np.abs(pictures[4] - pictures[34]) > 30)
     assert changed_in_quiet == 0
     assert changed_by_speech > 0.002
+
+
+def test_a_one_call_session_deleted_while_drawing_stops_the_work(fresh: EngineGround) -> None:
+    """The sound would take far longer to draw than the job's pulse takes to notice."""
+    gone: list[str] = []
+
+    def delete_when_drawing(told: dict[str, Any]) -> None:
+        if told["stage"] == "drawing" and not gone:
+            gone.append(told["session_id"])
+            fresh.run({"action": "delete_session", "session_id": told["session_id"]})
+
+    with pytest.raises(SessionNotFound):
+        fresh.run({"audio_base64": wav_base64(hum(120))}, job_id="stopped", progress=delete_when_drawing)
+    record = fresh.engine.records.jobs.get("stopped")
+    assert record is not None
+    assert record.progress < 0.95
