@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.lipsync.face_box import Bounds
-from engine.lipsync.pillow_resize import BICUBIC, BILINEAR, resize
+from engine.lipsync.pillow_resize import BICUBIC, BILINEAR, resize_square
 from engine.video.i420 import Box, Bytes
 
 SIDE = 512
@@ -29,12 +29,8 @@ NORMAL = ((np.arange(256, dtype=np.float32) / np.float32(255))[:, None] - MEAN) 
 """(256, 3): what the parser is shown for each level of red, green and blue."""
 
 
-class ParsingMode(StrEnum):
-    """What is replaced. RAW: skin and mouth. NECK: the neck too. JAW: as RAW, with skin grown, but not the cheeks'."""
-
-    JAW = "jaw"
-    RAW = "raw"
-    NECK = "neck"
+ParsingMode = Literal["jaw", "raw", "neck"]
+"""What is replaced. raw: skin and mouth. neck: the neck too. jaw: as raw, with skin grown, but not the cheeks'."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +38,10 @@ class MaskRules:
     """How classes become a mask.
 
     The cheek widths are the columns of the parsed square, at most SIDE / 2, from its middle to where the left and
-    the right cheek begin; JAW alone heeds them.
+    the right cheek begin; only ``jaw`` heeds them.
     """
 
-    mode: ParsingMode = ParsingMode.JAW
+    mode: ParsingMode = "jaw"
     left_cheek_width: int = CHEEK_WIDTH
     right_cheek_width: int = CHEEK_WIDTH
 
@@ -74,7 +70,7 @@ def parser_input(picture: Bytes, face: Bounds) -> NDArray[np.float32]:
     Equal to Pillow's crop and bilinear resize followed by torchvision's ``ToTensor`` and ``Normalize``.
     """
     square = parsed_square(face).cut(picture)
-    planes = resize(np.ascontiguousarray(square[:, :, ::-1].transpose(2, 0, 1)), SIDE, SIDE, BILINEAR)
+    planes = resize_square(square[:, :, ::-1].transpose(2, 0, 1), SIDE, BILINEAR)
     return np.stack([NORMAL[plane, channel] for channel, plane in enumerate(planes)])
 
 
@@ -85,7 +81,7 @@ def blend_mask(classes: Bytes, face: Bounds, size: tuple[int, int], rules: MaskR
     Source: ``get_image_prepare_material`` in MuseTalk's ``blending.py``.
     """
     square = parsed_square(face)
-    region = resize(replaced(classes, rules), square.width, square.height, BICUBIC)
+    region = resize_square(replaced(classes, rules), square.width, BICUBIC)
     lower = _lower_half_of(face, square, region)
     blur = int(BLUR * square.width // 2 * 2) + 1
     return _within_frame(np.asarray(cv2.GaussianBlur(lower, (blur, blur), 0), np.uint8), square, size)
@@ -97,11 +93,11 @@ def replaced(classes: Bytes, rules: MaskRules) -> Bytes:
     Source: ``FaceParsing.__call__`` in MuseTalk's ``face_parsing/__init__.py``.
     """
     match rules.mode:
-        case ParsingMode.RAW:
+        case "raw":
             shown = np.isin(classes, (SKIN, MOUTH, UPPER_LIP, LOWER_LIP))
-        case ParsingMode.NECK:
+        case "neck":
             shown = np.isin(classes, (SKIN, MOUTH, UPPER_LIP, LOWER_LIP, NECK))
-        case ParsingMode.JAW:
+        case "jaw":
             shown = (_jaw(classes, rules) & (classes != NOSE)) | np.isin(classes, (MOUTH, UPPER_LIP, LOWER_LIP))
     return np.where(shown, np.uint8(255), np.uint8(0))
 

@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-from engine.errors import ConfigurationError
+from engine.errors import WeightsDamaged, WeightsMissing
 from engine.lipsync.face_box import Points
 from engine.video.i420 import Bytes
 
@@ -48,12 +48,11 @@ UNREADABLE = (
     failures.InvalidProtobuf,
     failures.InvalidGraph,
     failures.InvalidArgument,
-    failures.NoSuchFile,
     failures.NotImplemented,
     failures.RuntimeException,
     failures.Fail,
 )
-"""What onnxruntime raises for a file that is absent, damaged or no network; its errors share no base class."""
+"""What onnxruntime raises for a file that is damaged or no network; its errors share no base class."""
 
 
 def _mirror() -> NDArray[np.intp]:
@@ -89,7 +88,7 @@ class FaceLandmarks:
     def __init__(self, model: Path, threads: int, least_score: float = LEAST_SCORE) -> None:
         """``model`` is dw-ll_ucoco_384.onnx; ``threads`` is how many the CPU may use.
 
-        Raises ConfigurationError when the file is missing, damaged or another network.
+        Raises WeightsMissing, and WeightsDamaged for a file that is damaged or holds another network.
         """
         self._session = _session(model, threads)
         self._least_score = least_score
@@ -177,12 +176,14 @@ def _session(model: Path, threads: int) -> onnxruntime.InferenceSession:
     wanted = [name for name in (CUDA, "CPUExecutionProvider") if name in onnxruntime.get_available_providers()]
     if CUDA in wanted:
         onnxruntime.preload_dlls()
+    if not model.is_file():
+        raise WeightsMissing(f"{model.name} is missing. {_mend(model)}")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=wanted)
     except UNREADABLE as error:
-        raise _unusable(model, "is missing or damaged") from error
+        raise _damaged(model, "it can't be read") from error
     if not _is_dwpose(session):
-        raise _unusable(model, "is another network than DWPose's of 288 x 384 pixels")
+        raise _damaged(model, "it holds another network than DWPose for 288 x 384 pixels")
     if CUDA in wanted and CUDA not in session.get_providers():
         log.warning("onnxruntime can't use the GPU: landmarks are found on the CPU, many times slower")
     return session
@@ -198,8 +199,9 @@ def _is_dwpose(session: onnxruntime.InferenceSession) -> bool:
     )
 
 
-def _unusable(model: Path, why: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{model.name} {why}. Fetch it again: python -m builder.fetch_models --dir MODELS --verify, "
-        "where MODELS is the folder of the weights."
-    )
+def _damaged(model: Path, why: str) -> WeightsDamaged:
+    return WeightsDamaged(f"{model.name} is not the file it should be: {why}. {_mend(model)}")
+
+
+def _mend(model: Path) -> str:
+    return f"Run `python -m builder.fetch_models --verify --dir` with the folder of the weights to mend {model.name}."

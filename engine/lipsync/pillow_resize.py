@@ -1,4 +1,4 @@
-"""Resizes pictures as Pillow does, to the byte, without Pillow.
+"""Resizes square pictures as Pillow does, to the byte, without Pillow.
 
 The reference's masks went through Pillow, whose filters widen when a picture shrinks; OpenCV's don't, and its
 area filter is a box where Pillow's is a triangle. Filters and roundings are those of Pillow's ``Resample.c``.
@@ -57,10 +57,13 @@ class _Block:
     weights: Floats
 
 
-def resize(planes: Bytes, width: int, height: int, kernel: Filter) -> Bytes:
-    """uint8 (..., H, W) to (..., height, width)."""
-    across = _along_rows(planes, width, kernel)
-    down = _along_rows(np.swapaxes(across, -1, -2), height, kernel)
+def resize_square(planes: Bytes, side: int, kernel: Filter) -> Bytes:
+    """uint8 (..., N, N) to (..., side, side).
+
+    Squares alone, because Pillow 13 changes the order of its two passes, and so its roundings, for others.
+    """
+    across = _along_rows(planes, side, kernel)
+    down = _along_rows(np.swapaxes(across, -1, -2), side, kernel)
     return np.ascontiguousarray(np.swapaxes(down, -1, -2))
 
 
