@@ -24,7 +24,7 @@ from engine.lipsync.order import FrameOrder
 from engine.outputs import Outputs, Target, save
 from engine.pipeline import MadeVideo, Pipeline, VideoRequest
 from engine.pulse import beating
-from engine.schemas import CreateSession, Generate, Generated, GenerateReply, WordTime
+from engine.schemas import Generate, Generated, GenerateReply, WordTime
 from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
 from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
@@ -124,7 +124,7 @@ class Generation:
         save(made, run.outputs, run.target.store)
         saved = time.perf_counter()
         timings = {**made.seconds, "sound_and_avatar": ready - began, "saving": saved - drawn, "total": saved - began}
-        generated = self._generated(run, sound, avatar, replace(made, seconds=timings))
+        generated = self._generated(run, sound, replace(made, seconds=timings))
         self._publish(run, generated)
         return generated
 
@@ -146,9 +146,9 @@ class Generation:
 
     def _avatar(self, run: Run) -> PreparedAvatar:
         if run.request.session_id is None:
-            create = CreateSession(action="create_session", avatar_video_path=run.request.avatar_video_path)
             report = run.part(0.0, PREPARATION_SHARE)
-            self.sessions.create(create, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
+            creation = run.request.creation()
+            self.sessions.create(creation, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
         avatar = self.library.fetch(self.sessions.avatar_key(run.session_id), run.cancel)
         self.sessions.use(run.session_id)
         if avatar is None:
@@ -172,7 +172,7 @@ class Generation:
             pipeline = Pipeline(video, self.renderer.lipsync, run.cancel)
             return pipeline.run(lambda done: report(DRAWING, done / max(sound.likely_frames, done + 1)))
 
-    def _generated(self, run: Run, sound: Sound, avatar: PreparedAvatar, made: MadeVideo) -> Generated:
+    def _generated(self, run: Run, sound: Sound, made: MadeVideo) -> Generated:
         outputs = run.outputs
         return Generated(
             session_id=run.session_id,
@@ -189,9 +189,14 @@ class Generation:
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
             expires_at=self._expires_at(run),
-            warnings=[*sound.warnings, *avatar.manifest.warnings, *avatar.manifest.face.warnings],
+            warnings=[*sound.warnings, *self._avatar_warnings(run)],
             metadata=run.request.metadata,
         )
+
+    def _avatar_warnings(self, run: Run) -> list[str]:
+        self._require_session(run)
+        avatar = self.sessions.get(run.session_id).avatar
+        return [] if avatar is None else avatar.warnings
 
     def _expires_at(self, run: Run) -> datetime | None:
         if run.target.name is not None:

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from engine.errors import InvalidInput, UnknownAction
+from engine.lipsync.options import REFUSED, CheekWidth, ExtraMargin, ParsingMode, PreparationOptions
 from engine.speech.voice import VoiceSettings
 
 
@@ -39,6 +40,8 @@ SyncMode = Literal["bounce", "loop", "cut_off"]
 SessionStatus = Literal["preparing", "ready", "error"]
 
 METADATA_BYTES = 1024
+OPTIONS = tuple(PreparationOptions.model_fields)
+"""Names of the options of a preparation."""
 
 
 class ActionInput(BaseModel):
@@ -47,11 +50,33 @@ class ActionInput(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class CreateSession(ActionInput):
+class Preparing(ActionInput):
+    """An action that may prepare an avatar; an option that is null has its default."""
+
+    avatar_video_path: Location | None = Field(None, description="The avatar; null means the default avatar.")
+    extra_margin: ExtraMargin | None = None
+    left_cheek_width: CheekWidth | None = None
+    right_cheek_width: CheekWidth | None = None
+    parsing_mode: ParsingMode | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_options_of_other_versions(cls, given: object) -> object:
+        for name, instead in REFUSED.items():
+            if isinstance(given, dict) and name in given:
+                raise ValueError(f"`{name}` has no effect: {instead}")
+        return given
+
+    @property
+    def options(self) -> PreparationOptions:
+        """The options of the preparation, with the defaults of those that were not given."""
+        return PreparationOptions.model_validate(self.model_dump(include=set(OPTIONS), exclude_none=True))
+
+
+class CreateSession(Preparing):
     """Prepare an avatar once, to speak with it as often as needed."""
 
     action: Literal["create_session"]
-    avatar_video_path: Location | None = Field(None, description="The avatar; null means the default avatar.")
     session_id: Id | None = Field(None, description="The caller's own id for the session.")
 
 
@@ -69,12 +94,11 @@ class DeleteSession(ActionInput):
     session_id: Id
 
 
-class Generate(ActionInput):
+class Generate(Preparing):
     """Make a video of the session's avatar, or of an avatar named here, speaking a text or a sound."""
 
     action: Literal["generate"] = "generate"
     session_id: Id | None = None
-    avatar_video_path: Location | None = None
     text: str | None = None
     voice_id: str | None = Field(None, max_length=128)
     model_id: str | None = Field(None, max_length=128)
@@ -87,6 +111,11 @@ class Generate(ActionInput):
         None, min_length=1, max_length=255, description="The same key gives the same outputs, whatever the job's id."
     )
     metadata: JsonValue = Field(None, description=f"Up to {METADATA_BYTES} bytes of the caller's own JSON, echoed.")
+
+    def creation(self) -> CreateSession:
+        """The request that prepares the avatar named here."""
+        chosen = self.model_dump(include={"avatar_video_path", *OPTIONS})
+        return CreateSession.model_validate({"action": "create_session", **chosen})
 
     @field_validator("metadata")
     @classmethod
@@ -105,8 +134,13 @@ class Generate(ActionInput):
         if len(sounds) != 1:
             given = " and ".join(sounds) if sounds else "none of them"
             raise ValueError(f"exactly one of `text`, `audio_base64` and `audio_url` is needed; {given} came")
-        if self.session_id is not None and self.avatar_video_path is not None:
-            raise ValueError("`session_id` and `avatar_video_path` exclude each other: a session has its avatar")
+        return self
+
+    @model_validator(mode="after")
+    def _a_session_has_its_avatar(self) -> Generate:
+        for name in ("avatar_video_path", *OPTIONS):
+            if self.session_id is not None and getattr(self, name) is not None:
+                raise ValueError(f"`session_id` and `{name}` exclude each other: a session has its prepared avatar")
         return self
 
 

@@ -21,12 +21,14 @@ def new_session(
     request: CreateSession, session_id: str, job_id: str | None, now: datetime, lifetimes: Lifetimes
 ) -> SessionRecord:
     """The record of a session whose avatar the job ``job_id`` is to prepare; None: the job has no id yet."""
+    options = request.options.chosen()
     return SessionRecord(
         session_id=session_id,
         status="preparing",
         message=PREPARING,
         avatar_source=request.avatar_video_path,
-        input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path}),
+        options=options,
+        input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path, **options}),
         job_id=job_id,
         heartbeat=now,
         expires_at=lifetimes.session_expires_at(now),
@@ -36,9 +38,11 @@ def new_session(
 
 
 def demand_same_avatar(found: SessionRecord, new: SessionRecord) -> None:
-    """Raises Conflict when the session's id is taken by another avatar."""
-    if found.input_hash != new.input_hash:
+    """Raises Conflict when the session's id is taken by another avatar, or the same one prepared otherwise."""
+    if found.avatar_source != new.avatar_source:
         raise Conflict(f"The session `{new.session_id}` exists with another avatar. Choose another `session_id`.")
+    if found.input_hash != new.input_hash:
+        raise Conflict(f"The session `{new.session_id}` exists with other options. Choose another `session_id`.")
 
 
 def begun_again(old: SessionRecord, new: SessionRecord) -> SessionRecord:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
-from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSource, AvatarSources
 from engine.cancel import Cancelled, CancelToken
@@ -24,6 +23,7 @@ from engine.errors import (
 )
 from engine.housekeeping.removal import SessionRemoval
 from engine.lifetimes import Lifetimes
+from engine.lipsync.options import PreparationOptions
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
@@ -93,10 +93,10 @@ class Sessions:
         beat = partial(self._beat, session_id, job_id, standing, cancel)
         with self._ending(session_id, job_id), beating(beat, PULSE_SECONDS):
             file = source.file(scratch, cancel)
-            avatar = self.library.prepare(file, PreparationOptions(), standing.told, cancel)
+            avatar = self.library.prepare(file, request.options, standing.told, cancel)
             while not self.library.add_ref(avatar.key, session_id):
-                avatar = self.library.prepare(file, PreparationOptions(), standing.told, cancel)
-            return self.reply(self._finish(session_id, avatar))
+                avatar = self.library.prepare(file, request.options, standing.told, cancel)
+            return self.reply(self._finish(session_id, avatar, request.options))
 
     def get(self, session_id: str) -> SessionRecord:
         """The session, once a preparation whose worker has gone silent is settled. Raises SessionNotFound."""
@@ -149,13 +149,13 @@ class Sessions:
             return found
         return self._update(session_id, lambda old: begun_again(old, new))
 
-    def _finish(self, session_id: str, avatar: PreparedAvatar) -> SessionRecord:
+    def _finish(self, session_id: str, avatar: PreparedAvatar, options: PreparationOptions) -> SessionRecord:
         changes = {
             "status": "ready",
             "message": READY,
             "progress": 1.0,
             "avatar_key": avatar.key,
-            "avatar": avatar_info(avatar),
+            "avatar": avatar_info(avatar, self._unheeded(options)),
             "error_code": None,
             "updated": self.now(),
         }
@@ -164,6 +164,10 @@ class Sessions:
             self.library.remove_ref(avatar.key, session_id)
             raise _deleted()
         return record
+
+    def _unheeded(self, options: PreparationOptions) -> list[str]:
+        names = options.unheeded(self.library.preparation.preparer.heeds)
+        return [f"`{name}` has no effect on the renderer `{self.renderer}`." for name in names]
 
     def _beat(self, session_id: str, job_id: str, standing: Standing, cancel: CancelToken) -> None:
         """Keep the record alive; stop the preparation when its session has been deleted."""
@@ -203,8 +207,8 @@ class Sessions:
         return self.records.sessions.update(session_id, change) or self.get(session_id)
 
 
-def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
-    """What a caller wants to know of a prepared avatar."""
+def avatar_info(avatar: PreparedAvatar, warnings: Sequence[str]) -> AvatarInfo:
+    """What a caller wants to know of a prepared avatar; ``warnings`` come before the avatar's own."""
     manifest = avatar.manifest
     return AvatarInfo(
         width=manifest.width,
@@ -212,7 +216,7 @@ def avatar_info(avatar: PreparedAvatar) -> AvatarInfo:
         seconds=manifest.seconds,
         face_width=manifest.face.width,
         face_height=manifest.face.height,
-        warnings=[*manifest.warnings, *manifest.face.warnings],
+        warnings=[*warnings, *manifest.warnings, *manifest.face.warnings],
     )
 
 

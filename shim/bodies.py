@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from engine.errors import InvalidInput
+from engine.lipsync.options import REFUSED
 from shim.errors import BodyTooLarge
 
 SMALL_BODY_BYTES = 64 * 1024
@@ -20,7 +21,7 @@ _MOST_WARNINGS = 20
 
 @dataclass(frozen=True)
 class Body:
-    """A request's fields that the path knows, nulls left out, and a warning for each of the others."""
+    """A request's fields that the path knows or refuses, nulls left out, and a warning for each of the others."""
 
     fields: dict[str, Any]
     warnings: list[str]
@@ -28,7 +29,7 @@ class Body:
     @classmethod
     def of(cls, body: Mapping[str, Any], model: type[BaseModel]) -> Body:
         """``model`` is the action's input, whose ``action`` no body chooses."""
-        names = set(model.model_fields) - {"action"}
+        names = {*model.model_fields, *REFUSED} - {"action"}
         fields = {name: value for name, value in body.items() if name in names and value is not None}
         unknown = [name for name in body if name not in names]
         return cls(fields, [f"`{name[:64]}` is not known here and was ignored." for name in unknown[:_MOST_WARNINGS]])

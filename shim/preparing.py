@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.cancel import Cancelled, CancelToken
+from engine.endpoint.preparations import creation_of
 from engine.engine import Engine, Job
 from engine.errors import EngineError, Overloaded
 from engine.records import SessionRecord
@@ -72,7 +73,7 @@ class Preparing:
 
     async def _prepare(self, record: SessionRecord, cancel: CancelToken) -> None:
         job_id = record.job_id or str(uuid.uuid4())
-        job = Job(job_id, _creation(record))
+        job = Job(job_id, creation_of(record))
         with job_log_context(job_id):
             await self._wait_for_slot(record.session_id)
             try:
@@ -104,8 +105,3 @@ class Preparing:
             self._engine.records.sessions.update(session_id, lambda old: old.model_copy(update=changes))
         except EngineError as error:
             log.warning("A waiting preparation's heartbeat failed: %s", error.message)
-
-
-def _creation(record: SessionRecord) -> dict[str, str]:
-    fields = {"action": "create_session", "session_id": record.session_id}
-    return fields if record.avatar_source is None else {**fields, "avatar_video_path": record.avatar_source}

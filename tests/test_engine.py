@@ -148,6 +148,29 @@ def test_deleting_a_session_takes_its_outputs_and_leaves_the_avatar(fresh: Engin
         fresh.run({"action": "delete_session", "session_id": "brief"})
 
 
+def test_options_are_kept_with_the_session_and_warned_of_where_they_do_nothing(ground: EngineGround) -> None:
+    create = {"action": "create_session", "session_id": "cheeky", "left_cheek_width": 60, "extra_margin": 10}
+    created = ground.run(create)
+    warning = "`left_cheek_width` has no effect on the renderer `preview`."
+    assert created["avatar"]["warnings"] == [warning]
+    record = ground.engine.records.sessions.get("cheeky")
+    assert record is not None
+    assert record.options == {"left_cheek_width": 60}
+    assert ground.run(create) == created
+    with pytest.raises(Conflict, match="other options"):
+        ground.run({"action": "create_session", "session_id": "cheeky", "left_cheek_width": 61})
+    spoken = ground.run({"session_id": "cheeky", "audio_base64": wav_base64(hum(0.2))})
+    assert spoken["warnings"] == [warning]
+
+
+def test_options_of_a_call_that_does_both_are_warned_of_too(ground: EngineGround) -> None:
+    sound = wav_base64(hum(0.2))
+    plain = ground.run({"audio_base64": sound})
+    chosen = ground.run({"audio_base64": sound, "parsing_mode": "raw"})
+    assert plain["warnings"] == []
+    assert chosen["warnings"] == ["`parsing_mode` has no effect on the renderer `preview`."]
+
+
 def test_a_failed_preparation_ends_its_session_with_the_reason(fresh: EngineGround) -> None:
     grey_clip(fresh.folder / "avatars" / "nobody.mp4")
     with pytest.raises(NoFace):

@@ -78,6 +78,9 @@ class LoudnessPainter:
             crops.append(crop)
         return crops
 
+    def warm(self) -> None:
+        pass
+
 
 def track(faceless: set[int]) -> FaceTrack:
     boxes = np.tile(np.array([16, 32, 48, 64], np.int32), (COUNT, 1))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import InvalidInput, UnknownAction
+from engine.lipsync.options import PreparationOptions
 from engine.schemas import CreateSession, DeleteSession, Generate, Status, parse_input
 
 
@@ -27,6 +28,11 @@ def test_action_defaults_to_generate() -> None:
         ({"action": "generate", "session_id": "a", "audio_base64": "UklGRg=="}, Generate),
         ({"text": "Hi", "voice_settings": {"speed": 1, "use_speaker_boost": True}}, Generate),
         ({"text": "Hi", "start_seconds": 2}, Generate),
+        (
+            {"action": "create_session", "extra_margin": 0, "parsing_mode": "raw", "left_cheek_width": 256},
+            CreateSession,
+        ),
+        ({"text": "Hi", "session_id": "a", "extra_margin": None}, Generate),
     ],
 )
 def test_every_action_has_its_model(job_input: dict[str, Any], model: type) -> None:
@@ -65,6 +71,13 @@ def test_unknown_action_names_the_nearest(action: object, hint: str) -> None:
         ({}, "exactly one of `text`"),
         ({"text": "Hi", "audio_url": "https://a/b.mp3"}, "text and audio_url"),
         ({"text": "Hi", "session_id": "a", "avatar_video_path": "b"}, "exclude each other"),
+        ({"text": "Hi", "session_id": "a", "extra_margin": 10}, "`session_id` and `extra_margin` exclude each other"),
+        ({"text": "Hi", "extra_margin": 101}, "`extra_margin`"),
+        ({"text": "Hi", "extra_margin": "10"}, "`extra_margin`"),
+        ({"text": "Hi", "right_cheek_width": 257}, "`right_cheek_width`"),
+        ({"text": "Hi", "parsing_mode": "chin"}, "`parsing_mode`"),
+        ({"text": "Hi", "bbox_shift": 3}, "Use `extra_margin`"),
+        ({"action": "create_session", "bbox_shift": 0}, "Use `extra_margin`"),
         ({"text": "Hi", "metadata": "x" * 1100}, "1024 bytes"),
         ({"text": "Hi", "metadata": {"a": [float("nan")]}}, "`metadata`: it has to be JSON"),
         ({"text": "Hi", "metadata": {"\ud800": 1}}, "`metadata`: it has to be JSON"),
@@ -81,6 +94,21 @@ def test_bad_fields_are_named(job_input: dict[str, Any], hint: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_input(job_input)
     assert hint in caught.value.message
+
+
+def test_options_that_are_not_given_have_their_defaults() -> None:
+    request = parse_input({"action": "create_session", "extra_margin": 4, "parsing_mode": None})
+    assert isinstance(request, CreateSession)
+    assert request.options == PreparationOptions(extra_margin=4)
+    assert request.options.chosen() == {"extra_margin": 4}
+
+
+def test_a_generate_passes_its_avatar_and_options_on() -> None:
+    request = parse_input({"text": "Hi", "avatar_video_path": "a.mp4", "left_cheek_width": 60})
+    assert isinstance(request, Generate)
+    creation = request.creation()
+    assert (creation.avatar_video_path, creation.session_id) == ("a.mp4", None)
+    assert creation.options == PreparationOptions(left_cheek_width=60)
 
 
 def test_many_mistakes_make_a_short_message() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
 from engine.cancel import CancelToken
 
@@ -17,27 +18,21 @@ FORMAT_VERSION: Literal[1] = 1
 PIECE_BYTES = 1 << 20
 
 
-class PreparationOptions(BaseModel):
-    """What a caller may choose about the preparation. Nothing as yet; unknown names are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
 def canonical_hash(value: JsonValue) -> str:
     """64 hexadecimal digits that are equal for equal JSON values, whatever the order of their keys."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def avatar_key(video_sha256: str, options: PreparationOptions, renderer: str, revision: str) -> str:
+def avatar_key(video_sha256: str, options: Mapping[str, JsonValue], renderer: str, revision: str) -> str:
     """64 hexadecimal digits that stand for all that decides what a prepared avatar holds.
 
-    video_sha256: of the avatar's file as it came. renderer, revision: the Preparer's own.
+    video_sha256: of the avatar's file as it came. options: those that the Preparer heeds. renderer, revision: its own.
     """
     return canonical_hash(
         {
             "format": FORMAT_VERSION,
-            "options": options.model_dump(mode="json"),
+            "options": dict(options),
             "renderer": renderer,
             "revision": revision,
             "video": video_sha256,

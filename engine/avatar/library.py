@@ -15,7 +15,7 @@ from engine.avatar.bundle import Manifest, PreparedAvatar, is_present, is_sound,
 from engine.avatar.cache import BundleCache, Content, Fill
 from engine.avatar.collect import Holding, holdings
 from engine.avatar.flight import SharedWork, StageProgress
-from engine.avatar.key import PreparationOptions, avatar_key, file_sha256
+from engine.avatar.key import avatar_key, file_sha256
 from engine.avatar.preparation import READING, SAVING, Naming, Preparation, stage_of
 from engine.avatar.refs import AvatarRefs
 from engine.avatar.shelf import Shelf
@@ -23,6 +23,7 @@ from engine.avatar.workspace import workspace
 from engine.cancel import CancelToken
 from engine.errors import BundleDamaged, MediaUnreadable
 from engine.lipsync.choose import Renderer
+from engine.lipsync.options import PreparationOptions
 from engine.media.limits import MediaLimits
 from engine.settings import Settings
 from engine.store.disk import disk_errors
@@ -75,7 +76,8 @@ class AvatarLibrary:
     def key(self, source: Path, options: PreparationOptions, cancel: CancelToken) -> str:
         """The key that the file ``source`` has here. Raises Cancelled."""
         preparer = self.preparation.preparer
-        return avatar_key(file_sha256(source, cancel), options, preparer.name, preparer.revision)
+        heeded = options.only(preparer.heeds)
+        return avatar_key(file_sha256(source, cancel), heeded, preparer.name, preparer.revision)
 
     def prepare(
         self, source: Path, options: PreparationOptions, progress: StageProgress, cancel: CancelToken
@@ -182,7 +184,7 @@ class AvatarLibrary:
                 return avatar
         with workspace(self.scratch) as folder:
             naming = Naming(key, self.new_attempt(), self.now())
-            manifest = self.preparation.make(source, folder, naming, progress, cancel)
+            manifest = self.preparation.make(source, folder, naming, options, progress, cancel)
             self._demand_unchanged(source, key, options, cancel)
             return self._save(manifest, folder, progress, cancel)
 

@@ -13,6 +13,7 @@ from engine.avatar.bundle import CONTENT_TYPES, FRAMES, THUMBNAIL, TRACK, FaceFa
 from engine.avatar.flight import StageProgress
 from engine.avatar.track_file import write_track
 from engine.cancel import CancelToken
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import FaceTrack, Preparer
 from engine.media.frames import FrameStream, open_frames
 from engine.media.limits import MediaLimits
@@ -43,7 +44,13 @@ class Preparation:
     limits: MediaLimits
 
     def make(
-        self, source: Path, folder: Path, naming: Naming, progress: StageProgress, cancel: CancelToken
+        self,
+        source: Path,
+        folder: Path,
+        naming: Naming,
+        options: PreparationOptions,
+        progress: StageProgress,
+        cancel: CancelToken,
     ) -> Manifest:
         """Write the bundle's parts into ``folder`` and describe them.
 
@@ -53,7 +60,7 @@ class Preparation:
             index = _write_frames(stream, folder / FRAMES, stage_of(READING, progress), cancel)
             info = stream.info
         with IntraReader(folder / FRAMES, index) as frames:
-            track = self.preparer.prepare(frames, stage_of(FINDING, progress), cancel)
+            track = self.preparer.prepare(frames, options, stage_of(FINDING, progress), cancel)
             (folder / THUMBNAIL).write_bytes(thumbnail(frames.frame(_first_with_face(track))))
         write_track(folder / TRACK, track, index)
         cancel.check()

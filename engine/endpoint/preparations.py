@@ -223,6 +223,7 @@ def creation_of(record: SessionRecord) -> dict[str, JsonValue]:
         "action": "create_session",
         "session_id": record.session_id,
         "avatar_video_path": record.avatar_source,
+        **record.options,
     }
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from engine.avatar.collect import holdings
-from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
 from engine.cancel import CancelToken
+from engine.lipsync.options import PreparationOptions
 from engine.store.protocol import ObjectStore
 
 _REF = re.compile(r"avatars/([0-9a-f]{64})/refs/([A-Za-z0-9_-]{1,64})")

@@ -35,6 +35,9 @@ class PreviewLipSync:
         """
         return [_drawn(shot) for shot in shots]
 
+    def warm(self) -> None:
+        """Does nothing: the first drawing is like the later ones."""
+
 
 def _drawn(shot: Shot) -> I420:
     box = shot.track.box(shot.index)

@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
-from engine.errors import NoFace
 from engine.lipsync.face_finder import FaceFinder, Sighting
-from engine.lipsync.face_path import FacePath, face_path, seconds_of, without_lag
+from engine.lipsync.face_path import FacePath, face_path, without_lag
+from engine.lipsync.face_report import demand_face, faceless_warnings, small_face_warnings
 from engine.lipsync.mouth_path import MouthFollower, MouthFrame, mouth_rows
 from engine.lipsync.mouth_warp import Mouth
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import MOUTH, PREVIEW, TONE
 from engine.lipsync.preview_box import MaskKey, mask_key, mask_of, mouth_box
 from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.shots import ShotChanges
 from engine.lipsync.tone import measure_tone
-from engine.video.i420 import I420, Bytes
+from engine.lipsync.watched import watched
+from engine.video.i420 import I420
 
 REVISION = "1"
-LEAST_SHARE = 0.5
-THUMBNAIL = (32, 32)
-CUT_LEVELS = 4.0
-CUT_TIMES = 4.0
-"""A cut changes the thumbnail by this many grey levels more than this many times what is usual around it."""
-SMALL_FACE = 64
-"""In pixels of the frame: below this the mouth is a handful of pixels."""
 
 
 class PreviewPreparer:
@@ -42,15 +37,21 @@ class PreviewPreparer:
     def revision(self) -> str:
         return REVISION
 
-    def prepare(self, frames: FrameSource, progress: Progress, cancel: CancelToken) -> FaceTrack:
+    @property
+    def heeds(self) -> frozenset[str]:
+        return frozenset()
+
+    def prepare(
+        self, frames: FrameSource, options: PreparationOptions, progress: Progress, cancel: CancelToken
+    ) -> FaceTrack:
         """Two passes over the frames: the face in each, then the mouth along the smoothed path.
 
         Raises NoFace, with the seconds that show no face, when fewer than half of the frames show one.
         """
-        looked = _look(_watched(frames, cancel, lambda share: progress(0.7 * share)))
+        looked = _look(watched(frames, lambda share: progress(0.7 * share), cancel))
         path = face_path([sighting.face for sighting in looked.sightings], looked.cuts)
-        _demand_face(path)
-        rows = _measure(_watched(frames, cancel, lambda share: progress(0.7 + 0.3 * share)), path)
+        demand_face(frames.count, path.faceless())
+        rows = _measure(watched(frames, lambda share: progress(0.7 + 0.3 * share), cancel), path)
         return _track(rows, path, looked.sightings, frames.size)
 
 
@@ -70,50 +71,14 @@ class _Measured:
     tones: NDArray[np.float32]
 
 
-def _watched(frames: FrameSource, cancel: CancelToken, progress: Callable[[float], None]) -> Iterator[I420]:
-    for index, frame in enumerate(frames):
-        cancel.check()
-        yield frame
-        progress((index + 1) / frames.count)
-
-
 def _look(frames: Iterator[I420]) -> _Looked:
-    finder = FaceFinder()
+    finder, shots = FaceFinder(), ShotChanges()
     sightings: list[Sighting] = []
-    changes: list[float] = []
-    before: NDArray[np.float32] | None = None
     for frame in frames:
-        thumbnail = _thumbnail(frame.y)
-        changes.append(0.0 if before is None else float(np.abs(thumbnail - before).mean()))
-        if changes[-1] > CUT_LEVELS + CUT_TIMES * float(np.median(changes[-6:])):
+        if shots.look(frame.y):
             finder.lose()
         sightings.append(finder.look(frame.y))
-        before = thumbnail
-    return _Looked(tuple(sightings), tuple(_cuts(np.array(changes))))
-
-
-def _thumbnail(lightness: Bytes) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(lightness, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _cuts(changes: NDArray[np.float64]) -> Iterator[bool]:
-    for index, change in enumerate(changes):
-        around = changes[max(1, index - 5) : index + 6]
-        yield bool(index and change > CUT_LEVELS + CUT_TIMES * float(np.median(around)))
-
-
-def _demand_face(path: FacePath) -> None:
-    if path.share >= LEAST_SHARE:
-        return
-    faceless = path.faceless()
-    if len(path.boxes) <= 1:
-        raise NoFace(
-            "The picture shows no face from the front. Use one that shows a single face looking at the camera."
-        )
-    raise NoFace(
-        f"Only {round(100 * path.share)} % of the video shows a face from the front; there is none at "
-        f"{seconds_of(faceless)}. Use a video in which one person looks at the camera."
-    )
+    return _Looked(tuple(sightings), shots.cuts())
 
 
 def _measure(frames: Iterator[I420], path: FacePath) -> _Measured:
@@ -163,7 +128,5 @@ def _face(path: FacePath, sightings: Sequence[Sighting]) -> Face:
 def _warnings(path: FacePath, sightings: Sequence[Sighting], side: int) -> Iterator[str]:
     if any(sighting.faces > 1 for sighting in sightings):
         yield "More than one face was found: the largest speaks."
-    if side < SMALL_FACE:
-        yield f"The face is only {side} pixels wide: a closer view looks better."
-    if path.share < 1:
-        yield f"No face at {seconds_of(path.faceless())}: these frames are shown as they are."
+    yield from small_face_warnings(side)
+    yield from faceless_warnings(path.faceless())

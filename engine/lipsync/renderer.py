@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
+from engine.lipsync.options import PreparationOptions
 from engine.video.i420 import I420, Box, Bytes
 
 Array = NDArray[Any]
@@ -99,7 +100,14 @@ class Preparer(Protocol):
         """Changes whenever the same frames would give another track: part of the avatar's key."""
         ...
 
-    def prepare(self, frames: FrameSource, progress: Progress, cancel: CancelToken) -> FaceTrack:
+    @property
+    def heeds(self) -> frozenset[str]:
+        """The names of the PreparationOptions that it heeds: these alone are part of the avatar's key."""
+        ...
+
+    def prepare(
+        self, frames: FrameSource, options: PreparationOptions, progress: Progress, cancel: CancelToken
+    ) -> FaceTrack:
         """Find and measure the face.
 
         Raises NoFace when fewer than half of the frames show one, Cancelled when ``cancel`` says so.
@@ -131,4 +139,8 @@ class LipSync(Protocol):
 
     def draw(self, shots: Sequence[Shot]) -> list[I420]:
         """A picture of the box's size for every shot, in order; every shot has a box."""
+        ...
+
+    def warm(self) -> None:
+        """Draw once in vain, where the first drawing would otherwise load what the later ones have."""
         ...

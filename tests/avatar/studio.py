@@ -12,11 +12,11 @@ import av
 import numpy as np
 
 from engine.avatar.cache import BundleCache
-from engine.avatar.key import PreparationOptions
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.preparation import Preparation
 from engine.cancel import CancelToken
 from engine.errors import NoFace
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
 from engine.media.limits import MediaLimits
 from engine.store.local import LocalStore
@@ -51,6 +51,7 @@ class FixedBox:
     """A Preparer that finds one box in every frame but the first, which has none."""
 
     begun: int = 0
+    options: PreparationOptions | None = None
     revision: str = "1"
     at_work: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
@@ -63,8 +64,15 @@ class FixedBox:
     def name(self) -> str:
         return "fixed-box"
 
-    def prepare(self, frames: FrameSource, progress: Progress, cancel: CancelToken) -> FaceTrack:
+    @property
+    def heeds(self) -> frozenset[str]:
+        return frozenset({"extra_margin"})
+
+    def prepare(
+        self, frames: FrameSource, options: PreparationOptions, progress: Progress, cancel: CancelToken
+    ) -> FaceTrack:
         self.begun += 1
+        self.options = options
         self.at_work.set()
         for done, _ in enumerate(frames, start=1):
             cancel.check()

@@ -18,6 +18,7 @@ from engine.avatar.bundle import FRAMES as FRAMES_PART
 from engine.avatar.bundle import THUMBNAIL
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import AvatarTooLarge, MediaUnreadable, NoFace
+from engine.lipsync.options import PreparationOptions
 from engine.media.frames import open_frames
 from tests.avatar.studio import FRAMES, HEIGHT, LIMITS, OPTIONS, WIDTH, Worker, cancelling_at, silent, write_clip
 
@@ -123,6 +124,16 @@ def test_progress_rises_from_0_to_1_over_its_stages(worker: Worker, clip: Path) 
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0, 1)
     assert list(dict.fromkeys(stage for stage, _ in told)) == ["reading", "finding the face", "saving"]
+
+
+def test_options_that_the_preparer_heeds_make_another_avatar(worker: Worker, clip: Path) -> None:
+    key = prepare(worker, clip)
+    options = PreparationOptions(extra_margin=20, parsing_mode="raw")
+    assert worker.library.prepare(clip, options, silent, CancelToken()).key != key
+    assert worker.preparer.options == options
+    unheeded = PreparationOptions(parsing_mode="raw")
+    assert worker.library.prepare(clip, unheeded, silent, CancelToken()).key == key
+    assert worker.preparer.begun == 2
 
 
 def test_the_same_video_is_prepared_once_whatever_it_is_called(worker: Worker, clip: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
 from engine.lipsync.mouth_warp import Lips, Mouth, Warp, warp
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import MOUTH, PreviewLipSync
 from engine.lipsync.preview_box import FADE, mouth_box
 from engine.lipsync.preview_prepare import PreviewPreparer
@@ -16,7 +17,7 @@ from tests.lipsync.portraits import Frames, grace, smiling
 
 @pytest.fixture(scope="module")
 def track() -> FaceTrack:
-    return PreviewPreparer().prepare(Frames([grace()]), lambda share: None, CancelToken())
+    return PreviewPreparer().prepare(Frames([grace()]), PreparationOptions(), lambda share: None, CancelToken())
 
 
 def box_of(track: FaceTrack) -> Box:
@@ -98,7 +99,7 @@ def test_an_open_mouth_shows_the_dark_seam_of_the_lips_no_more(track: FaceTrack)
 
 def test_a_smiles_own_teeth_stay_where_they_are() -> None:
     frames = Frames([smiling(2.0)])
-    track = PreviewPreparer().prepare(frames, lambda share: None, CancelToken())
+    track = PreviewPreparer().prepare(frames, PreparationOptions(), lambda share: None, CancelToken())
     box, mouth = box_of(track), track.data[MOUTH][0]
     x, y, half = int(mouth[0]) - box.left, int(mouth[1]) - box.top, float(mouth[2])
     teeth = (slice(y - int(0.25 * half), y - int(0.12 * half)), slice(x - 8, x + 8))

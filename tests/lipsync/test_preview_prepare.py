@@ -5,6 +5,7 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import NoFace
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import MOUTH
 from engine.lipsync.preview_prepare import PreviewPreparer
 from engine.lipsync.renderer import FaceTrack
@@ -15,7 +16,7 @@ TOP = Box(0, 0, 512, 338)
 
 
 def prepared(frames: Frames) -> FaceTrack:
-    return PreviewPreparer().prepare(frames, lambda share: None, CancelToken())
+    return PreviewPreparer().prepare(frames, PreparationOptions(), lambda share: None, CancelToken())
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +107,18 @@ def test_a_chin_at_the_frames_edge_leaves_the_mask_open_there() -> None:
 def test_walks_twice_tells_progress_and_stops_when_cancelled() -> None:
     frames = Frames([grace(0.5)] * 3)
     told: list[float] = []
-    PreviewPreparer().prepare(frames, told.append, CancelToken())
+    PreviewPreparer().prepare(frames, PreparationOptions(), told.append, CancelToken())
     assert frames.walks == 2
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
     cancel = CancelToken()
     cancel.cancel()
     with pytest.raises(Cancelled):
-        PreviewPreparer().prepare(frames, told.append, cancel)
+        PreviewPreparer().prepare(frames, PreparationOptions(), told.append, cancel)
+
+
+def test_no_option_has_an_effect() -> None:
+    assert PreviewPreparer().heeds == frozenset()
 
 
 def test_two_faces_are_warned_of_and_one_speaks() -> None:

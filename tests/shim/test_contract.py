@@ -178,6 +178,13 @@ def test_unknown_fields_are_ignored_and_told(server: Server, session: str) -> No
     assert server.ended("told")["status"] == "ready"
 
 
+def test_options_of_the_preparation_go_through(server: Server) -> None:
+    session_id = server.create(extra_margin=20)
+    assert server.ended(session_id)["avatar"]["warnings"] == ["`extra_margin` has no effect on the renderer `preview`."]
+    error_of(server.http.post(CREATE, json={"bbox_shift": 5}), 400, "invalid_input")
+    error_of(server.http.post(CREATE, json={"extra_margin": 500}), 400, "invalid_input")
+
+
 def test_a_session_that_is_not_ready_is_400(server: Server) -> None:
     talking_head(server.ground.avatars / "long.mp4", frames=200)
     session_id = server.create(avatar_video_path="long.mp4")
