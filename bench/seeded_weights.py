@@ -35,9 +35,9 @@ from engine.nets.whisper import CHECKPOINT_PREFIX, WhisperConfig, WhisperEncoder
 
 FULL = NetworkConfigs()
 QUICK = NetworkConfigs(
-    unet=UNetConfig(block_channels=(16, 32, 64, 64), heads=4, audio_channels=24, groups=8, time_folded=True),
-    vae=VaeConfig(block_channels=(8, 16, 32, 32), groups=4),
-    whisper=WhisperConfig(width=24, heads=4, hidden=48),
+    unet=UNetConfig(block_channels=(8, 16, 16, 16), heads=2, audio_channels=24, groups=4, time_folded=True),
+    vae=VaeConfig(block_channels=(8, 8, 16, 16), groups=4),
+    whisper=WhisperConfig(width=24, heads=2, hidden=48),
     bisenet=BiSeNetConfig(trunk=(8, 12, 16, 20), context=12, fused=24, side=4),
 )
 
@@ -113,7 +113,8 @@ def _tensor(seed: int, key: str, like: torch.Tensor) -> torch.Tensor:
     if not like.is_floating_point():
         return torch.full(like.shape, BATCHES_SEEN, dtype=like.dtype)
     tensor = torch.empty(like.shape)
-    generator = torch.Generator().manual_seed(seed << 32 | zlib.crc32(key.encode()))
+    # torch's generator takes no more than 32 bits of its seed.
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {key}".encode()))
     if key.endswith(("bias", "running_mean")):
         return tensor.normal_(0, SHIFT, generator=generator)
     if like.dim() == 1:
