@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from engine.records import Records
 from engine.settings import Settings
 from engine.store.choose import choose_store
+from engine.store.protocol import ObjectStore
 from shim.app import Service
 
 log = logging.getLogger(__name__)
@@ -16,13 +18,35 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def open_service(settings: Settings, environ: Mapping[str, str]) -> Iterator[Service]:
-    """The engine in this process, loaded and warm, with its store. Raises ConfigurationError."""
+    """The endpoint that RUNPOD_ENDPOINT_ID names, or else the engine in this process, warm; each with its store.
+
+    A key alone chooses nothing: RunPod sets one in all that it runs. Raises ConfigurationError.
+    """
+    store = choose_store(settings, environ)
+    if settings.runpod_endpoint_id is not None:
+        yield _before_an_endpoint(settings, store)
+    else:
+        with _in_this_process(settings, store) as service:
+            yield service
+
+
+def _before_an_endpoint(settings: Settings, store: ObjectStore) -> Service:
+    from shim.runpod_backend import RunPodBackend, utc_now
+
+    records = Records(store, utc_now)
+    backend = RunPodBackend.open(settings, store, records)
+    log.info("The videos are made by the endpoint %s.", settings.runpod_endpoint_id)
+    return Service(backend, store, records, settings)
+
+
+@contextmanager
+def _in_this_process(settings: Settings, store: ObjectStore) -> Iterator[Service]:
     # Here, because only this backend needs what reads and draws pictures.
     from engine.engine import Engine
     from shim.in_process import InProcess
 
     began = time.monotonic()
-    engine = Engine.open(settings, choose_store(settings, environ))
+    engine = Engine.open(settings, store)
     engine.warm()
     log.info("The engine is ready after %.2f s; renderer: %s.", time.monotonic() - began, engine.renderer.name)
     with engine.housekeeping():

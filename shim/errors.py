@@ -25,7 +25,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from engine.errors import EngineError, InternalError, InvalidInput, Outage, Overloaded
+from engine.errors import EngineError, InternalError, InvalidInput, Outage, Overloaded, StillRunning
 from shim.request_id import request_id_of
 
 RETRY_AFTER_SECONDS = 5
@@ -54,6 +54,9 @@ class ErrorReply(BaseModel):
     detail: str = Field(description="A sentence that says what was wrong and what to do.")
     retryable: bool = Field(description="Whether the same request may succeed later.")
     request_id: str = Field(description="The request's X-Request-ID, as it stands in the log.")
+    job_id: str | None = Field(
+        None, description="With a 504 alone: the job that runs on, which its files are named by."
+    )
 
 
 class UnknownPath(EngineError):
@@ -119,9 +122,11 @@ class Failure:
     detail: str
     retryable: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    job_id: str | None = None
 
     def fields(self, request_id: str) -> dict[str, Any]:
-        return {"error": self.code, "detail": self.detail, "retryable": self.retryable, "request_id": request_id}
+        told = {"error": self.code, "detail": self.detail, "retryable": self.retryable, "request_id": request_id}
+        return told if self.job_id is None else {**told, "job_id": self.job_id}
 
     def response(self, request_id: str) -> JSONResponse:
         return JSONResponse(self.fields(request_id), self.status, dict(self.headers))
@@ -132,7 +137,8 @@ def failure_of(error: EngineError | GenerationFailed) -> Failure:
     if isinstance(error, GenerationFailed):
         return Failure(500, error.cause.code, error.cause.message, error.cause.retryable)
     status = _STATUSES.get(error.http_status, error.http_status)
-    return Failure(status, error.code, error.message, error.retryable, _headers_of(error))
+    job_id = error.job_id if isinstance(error, StillRunning) else None
+    return Failure(status, error.code, error.message, error.retryable, _headers_of(error), job_id)
 
 
 def _headers_of(error: EngineError) -> dict[str, str]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.servers.endpoint import S3Endpoint
+from tests.shim.backends import BACKENDS
 from tests.shim.server_process import Server
 from tests.worker.clips import talking_head
 from tests.worker.worker_process import Ground
-
-LIMITS = {"MAX_CONCURRENCY": "2", "MAX_AVATAR_BYTES": "2000000", "MAX_AUDIO_BYTES": "500000"}
-
-BACKENDS: dict[str, Callable[[Ground], AbstractContextManager[Server]]] = {
-    "in-process": lambda ground: Server(ground, LIMITS),
-}
-"""How a server with each backend is started."""
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +22,11 @@ def tiny_avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=sorted(BACKENDS))
 def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_avatar: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_avatar: Path, moto: S3Endpoint
 ) -> Iterator[Server]:
     """A server that all tests share which leave it as they found it."""
     ground = Ground(tmp_path_factory.mktemp("shim"), tiny_avatar).make()
-    with BACKENDS[request.param](ground) as server:
+    with BACKENDS[request.param](ground, moto) as server:
         yield server
 
 

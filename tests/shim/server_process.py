@@ -10,21 +10,36 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
+from tests.shim.server_store import ServerStore
+from tests.worker.queue_standin import ENDPOINT, KEY, QueueStandIn
 from tests.worker.worker_process import REPOSITORY, START_SECONDS, Ground
 
 REQUEST_SECONDS = 60.0
 
 
 class Server:
-    """A context: entering waits until the server answers, leaving kills it. ``http`` is a client of it."""
+    """A context: entering waits until the server answers, leaving kills it. ``http`` is a client of it.
 
-    def __init__(self, ground: Ground, settings: Mapping[str, str] | None = None) -> None:
+    ground: where its worker finds avatars, itself or a process of its own. stored: what it has in its store, by
+    default the ground's folder. queue: of the endpoint that it stands in front of, if it does.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        settings: Mapping[str, str] | None = None,
+        stored: ServerStore | None = None,
+        queue: QueueStandIn | None = None,
+    ) -> None:
         self.ground = ground
+        self.stored = stored or ServerStore.folder(ground)
+        self.queue = queue
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.http = httpx.Client(base_url=self.url, timeout=REQUEST_SECONDS, trust_env=False)
@@ -57,6 +72,8 @@ class Server:
             **self.ground.environment(),
             "PYTHONPATH": str(REPOSITORY),
             "PORT": str(self.port),
+            **self.stored.environment,
+            **({} if self.queue is None else self._endpoint(self.queue)),
             **self._settings,
         }
         with self._log.open("ab") as log:
@@ -83,6 +100,10 @@ class Server:
         """Ask it to stop; its exit code."""
         self._process.terminate()
         return self._process.wait(seconds)
+
+    def libraries(self) -> str:
+        """The shared libraries that the process has loaded, as the system lists them."""
+        return Path(f"/proc/{self._process.pid}/maps").read_text()
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -119,6 +140,11 @@ class Server:
         reply = self.http.post("/api/v1/avatars", files={"file": ("avatar.mp4", body)})
         assert reply.status_code == 200, reply.text
         return str(reply.json()["avatar_id"])
+
+    @staticmethod
+    def _endpoint(queue: QueueStandIn) -> dict[str, str]:
+        base_url = queue.url.removesuffix(f"/{ENDPOINT}")
+        return {"RUNPOD_ENDPOINT_ID": ENDPOINT, "RUNPOD_API_KEY": KEY, "RUNPOD_API_BASE_URL": base_url}
 
     def _answers(self) -> bool:
         try:

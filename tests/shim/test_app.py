@@ -17,6 +17,7 @@ from engine.errors import (
     EngineError,
     IdempotencyConflict,
     Overloaded,
+    StillRunning,
     StorageUnavailable,
     TtsMisconfigured,
     TtsQuotaExceeded,
@@ -135,6 +136,12 @@ def test_an_error_after_work_began_is_500_with_its_code(error: EngineError, tmp_
         reply = ask(app, "POST", path, json=BODY)
         assert error_of(reply, 500, error.code)["retryable"] is error.retryable
         assert "retry-after" not in reply.headers
+
+
+def test_a_video_that_takes_too_long_is_504_with_its_job(tmp_path: Path) -> None:
+    error = StillRunning("The video takes longer than 90 s and is still being made.", "its-job")
+    reply = ask(app_of(FailingBackend(error), tmp_path), "POST", "/api/v1/generate/text-to-video", json=BODY)
+    assert error_of(reply, 504, "still_running")["job_id"] == "its-job"
 
 
 def test_a_failure_in_a_begun_stream_leaves_it_unfinished(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Videos that are sent while they are made: as chunks and over a WebSocket."""
+"""Videos that are sent while they are made: as chunks and over a WebSocket. An endpoint's server offers neither."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tests.worker.clips import hum, wav_base64
 
 PATH = "/api/v1/generate/text-to-video-stream"
 GENERATE = "/api/v1/generate/text-to-video"
+HERE = pytest.mark.parametrize("server", ["in-process"], indirect=True)
 LONG = "This sentence is spoken again and again. " * 120
 
 
@@ -34,14 +35,14 @@ def frames_of(body: bytes) -> int:
 
 def job(server: Server, job_id: str) -> dict[str, Any]:
     """The job's record as it lies in the store."""
-    record: dict[str, Any] = json.loads((server.ground.store / "jobs" / f"{job_id}.json").read_text())
-    return record
+    return server.stored.job(job_id)
 
 
 def socket_of(server: Server) -> ClientConnection:
     return connect(server.url.replace("http:", "ws:") + PATH, proxy=None, max_size=None)
 
 
+@HERE
 def test_the_video_comes_in_chunks_and_is_stored_too(server: Server, session: str) -> None:
     with server.http.stream("POST", PATH, json={"session_id": session, "text": "One, two, three, four."}) as reply:
         assert reply.status_code == 200
@@ -58,6 +59,7 @@ def test_the_video_comes_in_chunks_and_is_stored_too(server: Server, session: st
     assert frames_of(stored.content) == record["result"]["frames"]
 
 
+@HERE
 def test_a_client_that_leaves_cancels_its_job(server: Server, session: str) -> None:
     with server.http.stream("POST", PATH, json={"session_id": session, "text": LONG}) as reply:
         assert reply.status_code == 200
@@ -65,13 +67,14 @@ def test_a_client_that_leaves_cancels_its_job(server: Server, session: str) -> N
         job_id = reply.headers["x-job-id"]
         assert job(server, job_id)["state"] == "running"
     wait_until(lambda: job(server, job_id)["state"] == "cancelled")
-    assert not server.ground.stored(f"outputs/{session}/{job_id}")
+    assert not server.stored.keys(f"outputs/{session}/{job_id}")
 
 
+@HERE
 def test_above_the_limit_503_before_anything_begins(server: Server, session: str) -> None:
     asked = {"session_id": session, "text": LONG}
     with server.http.stream("POST", PATH, json=asked), server.http.stream("POST", PATH, json=asked):
-        before = server.ground.stored("jobs/")
+        before = server.stored.keys("jobs/")
         for path in (PATH, GENERATE):
             reply = server.http.post(path, json={"session_id": session, "text": "One too many."})
             assert error_of(reply, 503, "overloaded")["retryable"] is True
@@ -79,11 +82,12 @@ def test_above_the_limit_503_before_anything_begins(server: Server, session: str
         with socket_of(server) as socket:
             socket.send(json.dumps({"session_id": session, "text": "One too many."}))
             assert json.loads(socket.recv())["error"] == "overloaded"
-        assert server.ground.stored("jobs/") == before
+        assert server.stored.keys("jobs/") == before
         assert server.create() != ""
     wait_until(lambda: server.http.post(GENERATE, json={"session_id": session, "text": "Free."}).status_code == 200)
 
 
+@HERE
 def test_deleting_the_session_breaks_its_stream(server: Server) -> None:
     session = server.ready()
     with server.http.stream("POST", PATH, json={"session_id": session, "text": LONG}) as reply:
@@ -95,14 +99,16 @@ def test_deleting_the_session_breaks_its_stream(server: Server) -> None:
                 pass
     record = job(server, reply.headers["x-job-id"])
     assert record["state"] == "cancelled"
-    assert not server.ground.stored(f"outputs/{session}/")
+    assert not server.stored.keys(f"outputs/{session}/")
 
 
+@HERE
 def test_a_stream_takes_no_idempotency_key(server: Server, session: str) -> None:
     reply = server.http.post(PATH, json={"session_id": session, "text": "Twice.", "idempotency_key": "x"})
     error_of(reply, 400, "invalid_input")
 
 
+@HERE
 def test_the_socket_sends_fragments_between_messages(server: Server, session: str) -> None:
     messages: list[dict[str, Any]] = []
     body = b""
@@ -127,6 +133,7 @@ def test_the_socket_sends_fragments_between_messages(server: Server, session: st
     assert set(end) >= {"video_url", "audio_url", "duration", "captions_url", "thumbnail_url", "words"}
 
 
+@HERE
 @pytest.mark.parametrize(
     ("first", "code", "close"),
     [
@@ -149,6 +156,7 @@ def test_the_sockets_errors_have_the_form(server: Server, first: str | bytes, co
     assert closed.value.rcvd.code == close
 
 
+@HERE
 def test_a_sockets_failure_after_work_began_has_its_code(server: Server, session: str) -> None:
     with socket_of(server) as socket:
         socket.send(json.dumps({"session_id": session, "audio_base64": "bm8gc291bmQgYXQgYWxs"}))
@@ -158,6 +166,7 @@ def test_a_sockets_failure_after_work_began_has_its_code(server: Server, session
     assert error["error"] == "audio_unreadable"
 
 
+@HERE
 def test_a_socket_that_closes_cancels_its_job(server: Server, session: str) -> None:
     with socket_of(server) as socket:
         socket.send(json.dumps({"session_id": session, "text": LONG}))
@@ -166,6 +175,20 @@ def test_a_socket_that_closes_cancels_its_job(server: Server, session: str) -> N
     assert server.http.get("/health").status_code == 200
 
 
+@HERE
 def test_a_recording_can_be_streamed(server: Server, session: str) -> None:
     reply = server.http.post(PATH, json={"session_id": session, "audio_base64": wav_base64(hum(1.0))})
     assert frames_of(reply.content) == 25
+
+
+@pytest.mark.parametrize("server", ["endpoint"], indirect=True)
+def test_in_front_of_an_endpoint_both_stream_paths_are_501(server: Server, session: str) -> None:
+    asked = {"session_id": session, "text": "Hello"}
+    error_of(server.http.post(PATH, json=asked), 501, "not_implemented")
+    with socket_of(server) as socket:
+        socket.send(json.dumps(asked))
+        error = json.loads(socket.recv())
+        with pytest.raises(ConnectionClosedError, match="1011"):
+            socket.recv()
+    assert error["error"] == "not_implemented"
+    assert_form(error)
