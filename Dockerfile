@@ -28,7 +28,19 @@ COPY builder /build/builder
 COPY engine /build/engine
 WORKDIR /build
 RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN,required=false \
-    if [ "$WEIGHTS" = official ]; then python -m builder.fetch_models --dir /weights; fi
+    if [ "$WEIGHTS" = official ]; then python -m builder.fetch_models --dir /weights --no-pack; fi
+
+# --- What the worker loads of them: packed to half their size, which takes the torch of requirements.txt -----------
+FROM dependencies AS packed
+ARG WEIGHTS=none
+COPY --from=weights /weights /weights
+COPY builder /build/builder
+COPY engine /build/engine
+WORKDIR /build
+RUN mkdir /loaded; \
+    if [ "$WEIGHTS" = official ]; then \
+        /opt/venv/bin/python -m builder.fetch_models --dir /weights && mv /weights/packed /weights/dwpose /loaded; \
+    fi
 
 # --- The default avatar's video: matplotlib, whose wheel carries the portrait, stays in this stage ---------------
 FROM ${PYTHON_IMAGE} AS avatar
@@ -48,7 +60,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     RUNPOD_DEBUG_LEVEL=INFO \
     AVATAR_DIRS=/app/avatars \
     DEFAULT_AVATAR=/app/avatars/default.mp4
-COPY --from=weights /weights /weights
+COPY --from=packed /loaded /weights
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=avatar /avatars /app/avatars
 WORKDIR /app

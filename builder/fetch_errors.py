@@ -1,9 +1,10 @@
-"""What can go wrong while weights are fetched, each with the exit code that the command ends with.
+"""What can go wrong while weights are fetched and packed, each with the exit code that the command ends with.
 
 - FetchError
   - SourceFailed        1: a source has no such file, other bytes, or kept failing
     - AccessRefused     4: a source wants an account that may read the file
   - FolderFailed        3: the folder can't be written or is too small
+  - PackFailed          5: what was fetched can't be packed
 
 A message is a sentence for the operator that says what to do; it never holds a token or a signed address.
 """
@@ -37,3 +38,9 @@ class FolderFailed(FetchError):
     """The files can't be put where they were asked for."""
 
     exit_code = 3
+
+
+class PackFailed(FetchError):
+    """The files are there, and can't be made into what the worker loads."""
+
+    exit_code = 5

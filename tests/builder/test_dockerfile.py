@@ -37,4 +37,4 @@ def test_python_is_the_first_process() -> None:
 
 def test_weights_come_before_code() -> None:
     worker = DOCKERFILE[DOCKERFILE.index("AS worker") :]
-    assert worker.index("/weights /weights") < worker.index("COPY engine engine")
+    assert worker.index("/loaded /weights") < worker.index("COPY engine engine")
