@@ -78,6 +78,9 @@ class CreateSession(Preparing):
 
     action: Literal["create_session"]
     session_id: Id | None = Field(None, description="The caller's own id for the session.")
+    begun: bool = Field(
+        False, description="The session's record is there already; if it isn't, the session was deleted since."
+    )
 
 
 class Status(ActionInput):

@@ -82,8 +82,9 @@ class Sessions:
     ) -> SessionReply:
         """Make the session and prepare its avatar; the same request again finds the session as it is.
 
-        Raises Conflict when the id is taken by another avatar, and everything that keeps an avatar from being
-        prepared; the session then has the status ``error`` with that message.
+        Raises Conflict when the id is taken by another avatar, SessionNotFound when the session had begun and was
+        deleted since, and everything that keeps an avatar from being prepared; the session then has the status
+        ``error`` with that message.
         """
         source = self._source(request, session_id, job_id)
         record = self._begin(request, session_id, job_id)
@@ -141,7 +142,7 @@ class Sessions:
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
         new = new_session(request, session_id, job_id, self.now(), self.lifetimes)
-        if self.records.sessions.create(new):
+        if not request.begun and self.records.sessions.create(new):
             return new
         found = self.get(session_id)
         demand_same_avatar(found, new)

@@ -16,6 +16,9 @@ from shim.errors import BodyTooLarge
 
 SMALL_BODY_BYTES = 64 * 1024
 
+OWN_FIELDS = frozenset({"action", "begun"})
+"""Fields of an action's input that the server fills in, and no body."""
+
 _MOST_WARNINGS = 20
 
 
@@ -28,8 +31,8 @@ class Body:
 
     @classmethod
     def of(cls, body: Mapping[str, Any], model: type[BaseModel]) -> Body:
-        """``model`` is the action's input, whose ``action`` no body chooses."""
-        names = {*model.model_fields, *REFUSED} - {"action"}
+        """``model`` is the action's input."""
+        names = {*model.model_fields, *REFUSED} - OWN_FIELDS
         fields = {name: value for name, value in body.items() if name in names and value is not None}
         unknown = [name for name in body if name not in names]
         return cls(fields, [f"`{name[:64]}` is not known here and was ignored." for name in unknown[:_MOST_WARNINGS]])

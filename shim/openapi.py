@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from engine.schemas import CreateSession, Generate
+from shim.bodies import OWN_FIELDS
 from shim.errors import ErrorReply
 
 _REF = "#/components/schemas/{model}"
@@ -54,8 +55,8 @@ def _body_schemas() -> dict[str, Any]:
     for model in _BODIES:
         schema = schemas[model.__name__]
         # The path says which action it is, and ignores what it doesn't know.
-        schema["properties"].pop("action")
-        schema["required"] = [name for name in schema.get("required", []) if name != "action"]
+        schema["properties"] = {name: value for name, value in schema["properties"].items() if name not in OWN_FIELDS}
+        schema["required"] = [name for name in schema.get("required", []) if name not in OWN_FIELDS]
         schema.pop("additionalProperties", None)
         if not schema["required"]:
             del schema["required"]

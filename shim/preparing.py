@@ -13,7 +13,7 @@ from datetime import datetime
 from engine.cancel import Cancelled, CancelToken
 from engine.endpoint.preparations import creation_of
 from engine.engine import Engine, Job
-from engine.errors import EngineError, Overloaded
+from engine.errors import EngineError, Overloaded, SessionNotFound
 from engine.records import SessionRecord
 from engine.sessions import PULSE_SECONDS
 from worker.logs import job_log_context
@@ -77,18 +77,15 @@ class Preparing:
         with job_log_context(job_id):
             await self._wait_for_slot(record.session_id)
             try:
-                await self._threads.run(lambda: self._run(record.session_id, job, cancel), cancel)
+                await self._threads.run(lambda: self._engine.run(job, lambda _: None, cancel), cancel)
+            except SessionNotFound:
+                log.info("The session was deleted before its avatar was prepared.")
             except EngineError as error:
                 log.warning("The avatar could not be prepared: %s: %s", error.code, error.message)
             except Cancelled:
                 log.info("The preparation was cancelled.")
             finally:
                 self._free.release()
-
-    def _run(self, session_id: str, job: Job, cancel: CancelToken) -> None:
-        # The job would make the record of a session that was deleted meanwhile anew.
-        if self._engine.sessions.exists(session_id):
-            self._engine.run(job, lambda _: None, cancel)
 
     async def _wait_for_slot(self, session_id: str) -> None:
         """While the session waits its record is kept alive, so that nobody takes it for lost."""

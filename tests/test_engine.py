@@ -136,6 +136,15 @@ def test_create_with_the_same_id_and_avatar_is_idempotent(ground: EngineGround) 
         ground.run({"action": "create_session", "session_id": "mine", "avatar_video_path": "default.mp4"})
 
 
+def test_a_session_that_had_begun_and_was_deleted_is_not_made_anew(ground: EngineGround) -> None:
+    create = {"action": "create_session", "session_id": "gone", "begun": True}
+    with pytest.raises(SessionNotFound):
+        ground.run(create)
+    assert not ground.engine.sessions.exists("gone")
+    ground.run({**create, "begun": False})
+    assert ground.run(create)["status"] == "ready"
+
+
 def test_deleting_a_session_takes_its_outputs_and_leaves_the_avatar(fresh: EngineGround) -> None:
     fresh.run({"action": "create_session", "session_id": "brief"})
     fresh.run({"session_id": "brief", "text": "Bye."})

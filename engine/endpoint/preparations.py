@@ -218,10 +218,11 @@ class Preparations:
 
 
 def creation_of(record: SessionRecord) -> dict[str, JsonValue]:
-    """The input of a job that prepares the session's avatar."""
+    """The input of a job that prepares the session's avatar, and doesn't make a deleted session anew."""
     return {
         "action": "create_session",
         "session_id": record.session_id,
+        "begun": True,
         "avatar_video_path": record.avatar_source,
         **record.options,
     }

@@ -77,6 +77,13 @@ def test_create_answers_preparing_on_a_prepared_avatar_too(server: Server, sessi
     assert server.ended("known-avatar")["status"] == "ready"
 
 
+def test_create_takes_the_options_of_a_preparation(server: Server) -> None:
+    body = {"session_id": "with-options", "left_cheek_width": 60, "parsing_mode": None}
+    assert server.create(**body) == server.create(**body) == "with-options"
+    assert server.ended("with-options")["status"] == "ready"
+    error_of(server.http.post(CREATE, json={"session_id": "with-options"}), 409, "conflict")
+
+
 def test_a_session_id_of_the_callers_own_stands_for_one_avatar(server: Server, tiny_avatar: Path) -> None:
     avatar_id = server.upload(tiny_avatar.read_bytes())
     assert server.create(session_id="own-id", avatar_video_path=avatar_id) == "own-id"
@@ -190,8 +197,10 @@ def test_generate_takes_the_other_fields_too(server: Server, session: str) -> No
 
 
 def test_unknown_fields_are_ignored_and_told(server: Server, session: str) -> None:
-    created = server.http.post(CREATE, json={"avatar_vidoe_path": "x", "action": "status", "session_id": "told"}).json()
-    assert [warning.split("`")[1] for warning in created["warnings"]] == ["avatar_vidoe_path", "action"]
+    created = server.http.post(
+        CREATE, json={"avatar_vidoe_path": "x", "action": "status", "begun": True, "session_id": "told"}
+    ).json()
+    assert [warning.split("`")[1] for warning in created["warnings"]] == ["avatar_vidoe_path", "action", "begun"]
     body = {"session_id": session, "audio_base64": wav_base64(hum(0.2)), "quality": "best", "action": None}
     made = server.http.post(GENERATE, json=body).json()
     assert [warning.split("`")[1] for warning in made["warnings"]] == ["quality", "action"]

@@ -55,8 +55,9 @@ def test_the_examples_of_the_description_are_the_contracts(server: Server) -> No
     paths = server.http.get("/openapi.json").json()["paths"]
     body = paths["/api/v1/generate/text-to-video"]["post"]["requestBody"]["content"]["application/json"]
     assert set(body["example"]) == {"session_id", "text", "voice_id", "model_id"}
-    generate = server.http.get("/openapi.json").json()["components"]["schemas"]["Generate"]
-    assert "action" not in generate["properties"]
+    schemas = server.http.get("/openapi.json").json()["components"]["schemas"]
+    generate, creation = schemas["Generate"], schemas["CreateSession"]
+    assert not {"action", "begun"} & (set(generate["properties"]) | set(creation["properties"]))
     assert "additionalProperties" not in generate
 
 

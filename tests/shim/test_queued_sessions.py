@@ -64,7 +64,7 @@ def test_a_created_session_is_prepared_by_a_job_that_its_record_names(front: Fro
     front.create("s", "a.mp4")
     record = front.session("s")
     assert (record.status, record.job_id) == ("preparing", front.only_job())
-    wanted = {"action": "create_session", "session_id": "s", "avatar_video_path": "a.mp4"}
+    wanted = {"action": "create_session", "session_id": "s", "begun": True, "avatar_video_path": "a.mp4"}
     assert list(queue.inputs().values()) == [wanted]
 
 
