@@ -21,6 +21,7 @@ from shim.backends import Made, StreamEvent
 from shim.channel import VideoChannel
 from shim.errors import GenerationFailed
 from shim.preparing import Preparing
+from shim.priority import step_back
 from shim.recovery import Recovery
 from shim.running import RunningJob, RunningJobs
 from worker.threads import JobThreads
@@ -35,7 +36,7 @@ class InProcess:
         self._health = engine.health()
         slots = engine.settings.max_concurrency
         self._running = RunningJobs(slots)
-        self._threads = JobThreads(slots)
+        self._threads = JobThreads(slots, step_back)
         self._preparing: Preparing
         self._recovery: asyncio.Task[None]
 

@@ -16,6 +16,7 @@ from engine.engine import Engine, Job
 from engine.errors import EngineError, Overloaded, SessionNotFound
 from engine.records import SessionRecord
 from engine.sessions import PULSE_SECONDS
+from shim.priority import step_back
 from worker.logs import job_log_context
 from worker.threads import JobThreads
 
@@ -38,7 +39,7 @@ class Preparing:
         self._engine = engine
         self._now = now
         self._free = asyncio.Semaphore(slots)
-        self._threads = JobThreads(slots)
+        self._threads = JobThreads(slots, step_back)
         self._running: dict[str, _Preparation] = {}
 
     def demand_room(self) -> None:

@@ -18,10 +18,10 @@ logger = logging.getLogger(__name__)
 
 
 class JobThreads:
-    """As many threads as the worker takes jobs at a time."""
+    """As many threads as the worker takes jobs at a time. Each calls ``begin`` first."""
 
-    def __init__(self, count: int) -> None:
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="job")
+    def __init__(self, count: int, begin: Callable[[], None] = lambda: None) -> None:
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="job", initializer=begin)
 
     async def run(self, work: Callable[[], T], cancel: CancelToken) -> T:
         """What ``work`` returns or raises, from a thread that sees the caller's context variables.

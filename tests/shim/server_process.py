@@ -105,6 +105,11 @@ class Server:
         """The shared libraries that the process has loaded, as the system lists them."""
         return Path(f"/proc/{self._process.pid}/maps").read_text()
 
+    def niceness(self) -> list[int]:
+        """Of every thread of the process, the main thread first."""
+        threads = sorted(int(path.name) for path in Path(f"/proc/{self._process.pid}/task").iterdir())
+        return [os.getpriority(os.PRIO_PROCESS, thread) for thread in threads]
+
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 
