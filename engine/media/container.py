@@ -87,10 +87,13 @@ class Frames:
                 else:
                     self.damaged += 1
 
-    def flaws(self, seconds: float) -> tuple[Flaw, ...]:
-        """What to say of the stream after its last frame, when ``seconds`` of it were read."""
+    def flaws(self, seconds: float, cut_short: bool = False) -> tuple[Flaw, ...]:
+        """What to say of the stream after its last frame, when ``seconds`` of it were read.
+
+        cut_short: the file is known to end too early, whatever length the container tells.
+        """
         promised = header_seconds(self._container, self._stream)
-        early = promised - seconds > max(0.5, 0.02 * promised)
+        early = cut_short or promised - seconds > max(0.5, 0.02 * promised)
         found = ((Flaw.ENDS_EARLY, early), (Flaw.DAMAGED, self.damaged > 0))
         return tuple(flaw for flaw, present in found if present)
 

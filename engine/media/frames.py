@@ -16,28 +16,33 @@ from fractions import Fraction
 from pathlib import Path
 
 from engine.cancel import CancelToken
-from engine.errors import AvatarTooLarge, AvatarTooLong, InputError, MediaUnreadable
-from engine.media.child import PICTURES, Child, ChildFailed, ChildRefused, Message, child_decoding
+from engine.errors import AvatarTooLarge, AvatarTooLong, MediaUnreadable
+from engine.media.child import PICTURES, Child, ChildFailed, Message, child_decoding
+from engine.media.complaints import Complaints
 from engine.media.limits import MediaLimits
-from engine.media.wire import ClipHeader, Ending, Flaw, Kind, Reason, Verdict
+from engine.media.wire import ClipHeader, Ending, Kind, Reason
 from engine.timebase import FRAME_RATE
 from engine.video.i420 import I420
 
-_SENTENCES = {
-    Reason.NOT_MEDIA: "The avatar is not a video or picture that can be read: send an MP4, MOV, WebM, JPEG, PNG or "
-    "WebP file.",
-    Reason.NO_PICTURE: "The avatar holds sound but no picture: send a video or a picture.",
-    Reason.NOTHING_DECODES: "Not one frame of the avatar can be decoded: the file is damaged, cut short or of an "
-    "unsupported kind.",
-    Reason.TILED: "The avatar is a picture stored in tiles (HEIC), which is not supported: send it as JPEG or PNG.",
-    Reason.COLOURS: "The avatar's colours are stored in a way that is not supported: send it as H.264 or JPEG.",
-    Reason.TOO_SMALL: "The avatar is smaller than 64x64 pixels: send a larger picture.",
-    Reason.MEMORY: "The avatar takes too much memory to decode: send a smaller or simpler file.",
-}
-_FLAWS = {
-    Flaw.ENDS_EARLY: "The avatar's file ends earlier than it says: what could be read is used.",
-    Flaw.DAMAGED: "Parts of the avatar's file are damaged: they were left out.",
-}
+_COMPLAINTS = Complaints(
+    thing="avatar",
+    file="avatar's file",
+    simpler="a simpler one",
+    sentences={
+        Reason.NOT_MEDIA: "The avatar is not a video or picture that can be read: send an MP4, MOV, WebM, JPEG, PNG or "
+        "WebP file.",
+        Reason.NO_PICTURE: "The avatar's file holds no picture: send a video or a picture.",
+        Reason.NOTHING_DECODES: "Not one frame of the avatar can be decoded: the file is damaged, cut short or of an "
+        "unsupported kind.",
+        Reason.TILED: "The avatar is a picture stored in tiles (HEIC), which is not supported: send it as JPEG or PNG.",
+        Reason.COLOURS: "The avatar's colours are stored in a way that is not supported: send it as H.264 or JPEG.",
+        Reason.TOO_SMALL: "The avatar is smaller than 64x64 pixels: send a larger picture.",
+        Reason.MEMORY: "The avatar takes too much memory to decode: send a smaller or simpler file.",
+    },
+    unreadable=MediaUnreadable,
+    too_long=AvatarTooLong,
+    too_large=AvatarTooLarge,
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class FrameStream:
         Raises MediaUnreadable, AvatarTooLong, AvatarTooLarge, Cancelled.
         """
         left = int(self._limits.max_seconds * FRAME_RATE) + 2 * FRAME_RATE
-        with _told_to_the_caller(self._limits):
+        with _COMPLAINTS.told(self._limits):
             while (message := self._child.next()).kind is Kind.PICTURE:
                 left -= message.repeats
                 if left < 0:
@@ -96,8 +101,7 @@ class FrameStream:
         if message.kind is not Kind.END:
             raise ChildFailed("the decoding process sent its messages in another order")
         ending = self._child.body(message, Ending)
-        warnings = tuple(_FLAWS[flaw] for flaw in ending.flaws)
-        self.info = replace(self.info, seconds=ending.seconds, warnings=warnings)
+        self.info = replace(self.info, seconds=ending.seconds, warnings=_COMPLAINTS.warnings(ending.flaws))
 
 
 @contextmanager
@@ -106,12 +110,9 @@ def open_frames(path: Path, limits: MediaLimits, cancel: CancelToken) -> Iterato
 
     Raises MediaUnreadable, AvatarTooLong, AvatarTooLarge, Cancelled, and OSError when the file isn't there.
     """
-    if path.stat().st_size > limits.max_bytes:
-        raise AvatarTooLarge(
-            f"The avatar has {path.stat().st_size:,} bytes and the limit is {limits.max_bytes:,}: send a smaller file."
-        )
+    _COMPLAINTS.check_size(path, limits)
     with child_decoding(path, PICTURES, limits.task, limits.decode_seconds, cancel) as child:
-        with _told_to_the_caller(limits):
+        with _COMPLAINTS.told(limits):
             info = _info(child.expect(Kind.HEADER, ClipHeader), limits)
         yield FrameStream(child, info, limits)
 
@@ -131,28 +132,3 @@ def _info(header: ClipHeader, limits: MediaLimits) -> ClipInfo:
         codec=header.codec,
         still=header.still,
     )
-
-
-@contextmanager
-def _told_to_the_caller(limits: MediaLimits) -> Iterator[None]:
-    try:
-        yield
-    except ChildRefused as refused:
-        raise _error(refused.verdict, limits) from None
-    except ChildFailed as failed:
-        raise MediaUnreadable(
-            "Decoding the avatar failed or took too long: the file is damaged or too demanding. Send a simpler one."
-        ) from failed
-
-
-def _error(verdict: Verdict, limits: MediaLimits) -> InputError:
-    if verdict.reason is Reason.TOO_LONG:
-        return AvatarTooLong(
-            f"The avatar plays for {verdict.value:.0f} seconds or more and the limit is {limits.max_seconds:g}: "
-            "send a shorter one."
-        )
-    if verdict.reason is Reason.TOO_LARGE:
-        return AvatarTooLarge(
-            f"The avatar's picture has more pixels than the limit of {limits.max_pixels:,}: send a smaller one."
-        )
-    return MediaUnreadable(_SENTENCES.get(verdict.reason, _SENTENCES[Reason.NOT_MEDIA]))

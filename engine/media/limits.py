@@ -12,51 +12,54 @@ DECODING_CORES = 2
 
 
 @dataclass(frozen=True)
-class MediaLimits:
-    """For an avatar. ``memory_bytes`` and ``decode_seconds`` bound the process that decodes it."""
+class FileLimits:
+    """For any file. ``memory_bytes`` and ``decode_seconds`` bound the process that decodes it."""
 
     max_bytes: int
     max_seconds: float
-    max_pixels: int
     memory_bytes: int
     decode_seconds: float
 
-    @classmethod
-    def of(cls, settings: Settings) -> MediaLimits:
-        return cls(
-            max_bytes=settings.max_avatar_bytes,
-            max_seconds=settings.max_avatar_seconds,
-            max_pixels=settings.max_avatar_pixels,
-            memory_bytes=settings.decode_memory_bytes,
-            decode_seconds=settings.decode_seconds,
-        )
+    @property
+    def most_pixels(self) -> int:
+        """Of one picture; 0 where only sound is wanted."""
+        return 0
 
     @property
     def task(self) -> Task:
-        return Task(self.max_seconds, self.max_pixels, self.memory_bytes, cpu_seconds(self.decode_seconds))
+        return Task(self.max_seconds, self.most_pixels, self.memory_bytes, cpu_seconds(self.decode_seconds))
 
 
 @dataclass(frozen=True)
-class SoundLimits:
-    """For a caller's sound. ``memory_bytes`` and ``decode_seconds`` bound the process that decodes it."""
-
-    max_bytes: int
-    max_seconds: float
-    memory_bytes: int
-    decode_seconds: float
+class SoundLimits(FileLimits):
+    """For a caller's sound."""
 
     @classmethod
     def of(cls, settings: Settings) -> SoundLimits:
         return cls(
-            max_bytes=settings.max_audio_bytes,
-            max_seconds=settings.max_audio_seconds,
-            memory_bytes=settings.decode_memory_bytes,
-            decode_seconds=settings.decode_seconds,
+            settings.max_audio_bytes, settings.max_audio_seconds, settings.decode_memory_bytes, settings.decode_seconds
+        )
+
+
+@dataclass(frozen=True)
+class MediaLimits(FileLimits):
+    """For an avatar."""
+
+    max_pixels: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> MediaLimits:
+        return cls(
+            settings.max_avatar_bytes,
+            settings.max_avatar_seconds,
+            settings.decode_memory_bytes,
+            settings.decode_seconds,
+            settings.max_avatar_pixels,
         )
 
     @property
-    def task(self) -> Task:
-        return Task(self.max_seconds, 0, self.memory_bytes, cpu_seconds(self.decode_seconds))
+    def most_pixels(self) -> int:
+        return self.max_pixels
 
 
 def cpu_seconds(wall_seconds: float) -> int:

@@ -6,8 +6,6 @@ with length.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log10, sqrt
 from pathlib import Path
@@ -16,10 +14,11 @@ from typing import BinaryIO
 import numpy as np
 
 from engine.cancel import CancelToken
-from engine.errors import AudioSilent, AudioTooLarge, AudioTooLong, AudioTooShort, AudioUnreadable, InputError
-from engine.media.child import SOUND, Child, ChildFailed, ChildRefused, child_decoding
+from engine.errors import AudioSilent, AudioTooLarge, AudioTooLong, AudioTooShort, AudioUnreadable
+from engine.media.child import SOUND, Child, ChildFailed, child_decoding
+from engine.media.complaints import Complaints
 from engine.media.limits import SoundLimits
-from engine.media.wire import LARGEST_SOUND, Ending, Flaw, Kind, Reason, SoundHeader, Verdict
+from engine.media.wire import LARGEST_SOUND, Ending, Kind, Reason, SoundHeader
 from engine.timebase import PLAYED_RATE
 
 SHORTEST_SECONDS = 0.1
@@ -27,17 +26,21 @@ SILENCE_DBFS = -60.0
 FULL_SCALE = 32_768
 SAMPLE_BYTES = 2
 
-_SENTENCES = {
-    Reason.NOT_MEDIA: "The audio is not a sound file that can be read: send WAV, MP3, M4A, OGG or FLAC.",
-    Reason.NO_SOUND: "The file given as audio holds no sound: send WAV, MP3, M4A, OGG or FLAC.",
-    Reason.NOTHING_DECODES: "Nothing of the audio can be decoded: the file is damaged, cut short or of an unsupported "
-    "kind.",
-    Reason.MEMORY: "The audio takes too much memory to decode: send it as WAV or MP3.",
-}
-_FLAWS = {
-    Flaw.ENDS_EARLY: "The audio file ends earlier than it says: what could be read is used.",
-    Flaw.DAMAGED: "Parts of the audio file are damaged: they were left out.",
-}
+_COMPLAINTS = Complaints(
+    thing="audio",
+    file="audio file",
+    simpler="it as WAV or MP3",
+    sentences={
+        Reason.NOT_MEDIA: "The audio is not a sound file that can be read: send WAV, MP3, M4A, OGG or FLAC.",
+        Reason.NO_SOUND: "The file given as audio holds no sound: send WAV, MP3, M4A, OGG or FLAC.",
+        Reason.NOTHING_DECODES: "Nothing of the audio can be decoded: the file is damaged, cut short or of an "
+        "unsupported kind.",
+        Reason.MEMORY: "The audio takes too much memory to decode: send it as WAV or MP3.",
+    },
+    unreadable=AudioUnreadable,
+    too_long=AudioTooLong,
+    too_large=AudioTooLarge,
+)
 
 
 @dataclass(frozen=True)
@@ -63,10 +66,7 @@ def decode_sound(path: Path, target: Path, limits: SoundLimits, cancel: CancelTo
     Raises AudioUnreadable, AudioTooShort, AudioTooLong, AudioTooLarge, AudioSilent, Cancelled, and
     OSError when the file isn't there or the disk is full.
     """
-    if path.stat().st_size > limits.max_bytes:
-        raise AudioTooLarge(
-            f"The audio has {path.stat().st_size:,} bytes and the limit is {limits.max_bytes:,}: send a smaller file."
-        )
+    _COMPLAINTS.check_size(path, limits)
     try:
         with target.open("wb") as file:
             sound = _decode(path, file, limits, cancel)
@@ -80,7 +80,7 @@ def decode_sound(path: Path, target: Path, limits: SoundLimits, cancel: CancelTo
 def _decode(path: Path, target: BinaryIO, limits: SoundLimits, cancel: CancelToken) -> DecodedSound:
     with (
         child_decoding(path, SOUND, limits.task, limits.decode_seconds, cancel) as child,
-        _told_to_the_caller(limits),
+        _COMPLAINTS.told(limits),
     ):
         header = child.expect(Kind.HEADER, SoundHeader)
         loudness = _Loudness()
@@ -90,7 +90,7 @@ def _decode(path: Path, target: BinaryIO, limits: SoundLimits, cancel: CancelTok
         peak_dbfs=loudness.peak_dbfs,
         rms_dbfs=loudness.rms_dbfs,
         codec=header.codec,
-        warnings=tuple(_FLAWS[flaw] for flaw in ending.flaws),
+        warnings=_COMPLAINTS.warnings(ending.flaws),
     )
 
 
@@ -141,24 +141,3 @@ def _check_audible(sound: DecodedSound) -> None:
         )
     if sound.peak_dbfs < SILENCE_DBFS:
         raise AudioSilent("The audio holds nothing but silence: send a recording of a voice.")
-
-
-@contextmanager
-def _told_to_the_caller(limits: SoundLimits) -> Iterator[None]:
-    try:
-        yield
-    except ChildRefused as refused:
-        raise _error(refused.verdict, limits) from None
-    except ChildFailed as failed:
-        raise AudioUnreadable(
-            "Decoding the audio failed or took too long: the file is damaged or too demanding. Send it as WAV or MP3."
-        ) from failed
-
-
-def _error(verdict: Verdict, limits: SoundLimits) -> InputError:
-    if verdict.reason is Reason.TOO_LONG:
-        return AudioTooLong(
-            f"The audio plays for {verdict.value:.0f} seconds or more and the limit is {limits.max_seconds:g}: "
-            "send a shorter one."
-        )
-    return AudioUnreadable(_SENTENCES.get(verdict.reason, _SENTENCES[Reason.NOT_MEDIA]))

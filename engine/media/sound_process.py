@@ -11,6 +11,7 @@ from av.container import InputContainer
 
 from engine.media.container import Frames, header_seconds, open_container
 from engine.media.graph import Chain, sound_source
+from engine.media.riff import is_cut_short
 from engine.media.wire import LARGEST_SOUND, Ending, Kind, Reason, Refusal, SoundHeader, Task, say, send
 from engine.timebase import PLAYED_RATE
 
@@ -22,6 +23,7 @@ def decode_samples(source: BinaryIO, task: Task, target: int) -> None:
 
     Raises Refusal: NOT_MEDIA, NO_SOUND, NOTHING_DECODES, TOO_LONG, MEMORY.
     """
+    cut_short = is_cut_short(source)
     with open_container(source, 0) as container:
         stream = sound_stream(container)
         promised = header_seconds(container, stream)
@@ -32,7 +34,7 @@ def decode_samples(source: BinaryIO, task: Task, target: int) -> None:
         seconds = _send_all(played(frames), task, target)
         if not seconds and frames.damaged:
             raise Refusal(Reason.NOTHING_DECODES)
-        say(target, Kind.END, Ending(seconds, frames.flaws(seconds)))
+        say(target, Kind.END, Ending(seconds, frames.flaws(seconds, cut_short)))
 
 
 def sound_stream(container: InputContainer) -> AudioStream:

@@ -20,7 +20,7 @@ from engine.video.i420 import I420
 
 LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 WIDTH, HEIGHT = 128, 96
-MEDIA_LIMITS = MediaLimits(10_000_000, 60, 1280 * 720, 3_000_000_000, 30)
+MEDIA_LIMITS = MediaLimits(10_000_000, 60, 3_000_000_000, 30, 1280 * 720)
 SOUND_LIMITS = SoundLimits(10_000_000, 60, 3_000_000_000, 30)
 
 Rgb = NDArray[np.uint8]

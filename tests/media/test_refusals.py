@@ -53,7 +53,7 @@ def test_a_sound_given_as_avatar_is_told_so(tmp_path: Path) -> None:
     path = recording(tmp_path / "voice.mp3", [tone(0.5)], 48_000, "libmp3lame")
     error = refusal(path)
     assert isinstance(error, MediaUnreadable)
-    assert "sound but no picture" in error.message
+    assert "holds no picture" in error.message
 
 
 def test_a_file_that_is_not_there_is_the_caller_of_the_functions_mistake(tmp_path: Path) -> None:
@@ -131,6 +131,15 @@ def test_an_mp4_without_its_index_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "cut.mp4"
     path.write_bytes(whole.read_bytes()[:-200])
     assert isinstance(refusal(path), MediaUnreadable)
+
+
+def test_an_mp4_without_any_stream_is_not_called_a_sound(tmp_path: Path) -> None:
+    path = tmp_path / "empty.mp4"
+    index = struct.pack(">I4s", 8 + 108, b"moov") + struct.pack(">I4s", 108, b"mvhd") + bytes(100)
+    path.write_bytes(struct.pack(">I4s4sI4s", 20, b"ftyp", b"isom", 0, b"isom") + index)
+    error = refusal(path)
+    assert isinstance(error, MediaUnreadable)
+    assert "holds no picture" in error.message
 
 
 def test_a_header_without_frames_is_unreadable(tmp_path: Path) -> None:

@@ -176,6 +176,35 @@ def test_a_damaged_mp3_is_stepped_over(tmp_path: Path) -> None:
     path.write_bytes(data)
     _, sound = heard(path)
     assert sound.seconds > 2.5
+    assert any("damaged" in warning for warning in sound.warnings)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_wav_cut_short_says_so(tmp_path: Path, share: float) -> None:
+    data = recording(tmp_path / "whole.wav", [tone(1)], 48_000, "pcm_s16le").read_bytes()
+    path = tmp_path / "cut.wav"
+    path.write_bytes(data[: round(len(data) * share)])
+    _, sound = heard(path)
+    assert sound.seconds == pytest.approx(share, abs=0.01)
+    assert any("ends earlier" in warning for warning in sound.warnings)
+
+
+@pytest.mark.parametrize("size", [0, 0x7FFF_F000, 0xFFFF_FFFF], ids=hex)
+def test_a_wav_whose_writer_could_not_know_its_length_is_whole(tmp_path: Path, size: int) -> None:
+    path = recording(tmp_path / "a.wav", [tone(1)], 48_000, "pcm_s16le")
+    data = bytearray(path.read_bytes())
+    place = data.index(b"data") + 4
+    data[4:8] = data[place : place + 4] = size.to_bytes(4, "little")
+    path.write_bytes(data)
+    _, sound = heard(path)
+    assert (sound.seconds, sound.warnings) == (1.0, ())
+
+
+def test_a_wav_without_sound_data_is_not_searched_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"RIFF\0\0\0\0WAVE" + b"junk\0\0\0\0" * 1000)
+    with pytest.raises(AudioUnreadable):
+        heard(path)
 
 
 def test_a_cancelled_job_stops(tmp_path: Path) -> None:
