@@ -159,8 +159,9 @@ def child_decoding(path: Path, work: Work, task: Task, patience: float, cancel: 
     try:
         yield Child(messages, patience, cancel)
     finally:
-        os.close(messages)
+        # Killed before its pipe is closed: a process that is no longer wanted has nothing to complain of.
         _end(process)
+        os.close(messages)
 
 
 def _start(path: Path, work: Work, task: Task, target: int) -> subprocess.Popen[bytes]:

@@ -389,8 +389,9 @@ def test_an_ipv6_literal_is_reached_when_it_is_listed(target: Path) -> None:
 
 def test_another_client_is_held_to_the_rules_through_the_transport() -> None:
     def script(connection: socket.socket, asked: Asked) -> None:
-        answer = head(302, Location="https://10.0.0.1/") if asked.path == "/away" else whole(b"here")
-        connection.sendall(answer)
+        # Each connection is closed after its answer: a client that isn't told would ask the next on it, too late.
+        away = head(302, Location="https://10.0.0.1/", Connection="close")
+        connection.sendall(away if asked.path == "/away" else whole(b"here", Connection="close"))
 
     with serving(script) as server:
         fetcher = GuardedFetcher(FetchPolicy(frozenset({f"{HOST}:{server.port}"})), resolver=LOOPBACK)

@@ -69,6 +69,13 @@ def test_nothing_stays_behind(clip: Path, tmp_path: Path) -> None:
     assert (children(), descriptors()) == before
 
 
+def test_leaving_early_is_no_failure_of_the_process(clip: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(8):
+        with open_frames(clip, MEDIA_LIMITS, CancelToken()) as stream:
+            next(iter(stream))
+    assert caplog.text == ""
+
+
 def test_the_process_is_confined(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_KEY", "hidden")
     before = children()
