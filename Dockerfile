@@ -4,14 +4,19 @@
 #
 #     docker build --platform linux/amd64 -t talking-avatar .
 #
+# or, without torch and weights, for the renderer that needs no GPU:
+#
+#     docker build --platform linux/amd64 -t talking-avatar:preview \
+#       --build-arg RENDERER=preview --build-arg REQUIREMENTS=requirements-local.txt --build-arg WEIGHTS=none .
+#
 # Layers go from what changes seldom to what changes often: dependencies, weights, default avatar, code.
 
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # --- What Python needs, in a virtual environment of its own -----------------------------------------------------
 FROM ${PYTHON_IMAGE} AS dependencies
-# requirements-local.txt: the preview renderer and the keyless voice. requirements.txt: torch with CUDA.
-ARG REQUIREMENTS=requirements-local.txt
+# requirements.txt: torch with CUDA. requirements-local.txt: the preview renderer and the keyless voice.
+ARG REQUIREMENTS=requirements.txt
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 COPY builder/requirements*.txt /tmp/builder/
@@ -19,8 +24,8 @@ RUN /opt/venv/bin/pip install -r /tmp/builder/${REQUIREMENTS}
 
 # --- The networks' weights, verified against builder/models.json -------------------------------------------------
 FROM ${PYTHON_IMAGE} AS weights
-# WEIGHTS=official downloads them; the preview renderer needs none.
-ARG WEIGHTS=none
+# official: downloaded here. none: for the preview renderer, or for WEIGHTS_DIR on a network volume.
+ARG WEIGHTS=official
 RUN mkdir /weights
 COPY builder/requirements-local.txt /tmp/
 RUN if [ "$WEIGHTS" = official ]; then pip install --no-cache-dir -r /tmp/requirements-local.txt; fi
@@ -32,7 +37,7 @@ RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN,required=false \
 
 # --- What the worker loads of them: packed to half their size, which takes the torch of requirements.txt -----------
 FROM dependencies AS packed
-ARG WEIGHTS=none
+ARG WEIGHTS=official
 COPY --from=weights /weights /weights
 COPY builder /build/builder
 COPY engine /build/engine
@@ -53,11 +58,14 @@ RUN python -m builder.default_avatar --out /avatars/default.mp4
 
 # --- The worker --------------------------------------------------------------------------------------------------
 FROM ${PYTHON_IMAGE} AS worker
+ARG RENDERER=musetalk
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HF_HUB_OFFLINE=1 \
     RUNPOD_DEBUG_LEVEL=INFO \
+    RENDERER=${RENDERER} \
+    WEIGHTS_DIR=/weights \
     AVATAR_DIRS=/app/avatars \
     DEFAULT_AVATAR=/app/avatars/default.mp4
 COPY --from=packed /loaded /weights
