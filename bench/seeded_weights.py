@@ -22,24 +22,17 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from bench.network_sizes import FULL, QUICK
 from bench.official_configs import TEXT_POSITIONS, VOCABULARY, official_configs
 from builder.weights_folder import digest_of
-from engine.nets.bisenet import BiSeNet, BiSeNetConfig
+from engine.nets.bisenet import BiSeNet
 from engine.nets.checkpoint import State
 from engine.nets.networks import NetworkConfigs, on_meta
 from engine.nets.packing import pack
-from engine.nets.unet import UNet, UNetConfig
-from engine.nets.vae import MODERN_LAYERS, VaeConfig, VaeDecoder, VaeEncoder
+from engine.nets.unet import UNet
+from engine.nets.vae import MODERN_LAYERS, VaeDecoder, VaeEncoder
 from engine.nets.weight_files import PACKED_FOLDER, Official
 from engine.nets.whisper import CHECKPOINT_PREFIX, WhisperConfig, WhisperEncoder
-
-FULL = NetworkConfigs()
-QUICK = NetworkConfigs(
-    unet=UNetConfig(block_channels=(8, 16, 16, 16), heads=2, audio_channels=24, groups=4, time_folded=True),
-    vae=VaeConfig(block_channels=(8, 8, 16, 16), groups=4),
-    whisper=WhisperConfig(width=24, heads=2, hidden=48),
-    bisenet=BiSeNetConfig(trunk=(8, 12, 16, 20), context=12, fused=24, side=4),
-)
 
 DECODER_PREFIX = "model.decoder."
 BATCHES_SEEN = 79_999

@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.seeded_weights import QUICK, pack_seeded, write_seeded
+from bench.network_sizes import QUICK
+from bench.seeded_weights import pack_seeded, write_seeded
 from engine.nets.weight_files import PACKED_FOLDER
 
 TELL = """
-heavy = {"torch", "torchvision", "diffusers", "transformers", "accelerate", "huggingface_hub", "tokenizers"}
+heavy = {"torch", "torch._dynamo", "sympy", "diffusers", "transformers", "accelerate", "huggingface_hub", "tokenizers"}
 print(sorted(heavy & set(sys.modules)))
 """
 
@@ -28,7 +29,7 @@ import sys
 from pathlib import Path
 import handler
 import torch
-from bench.seeded_weights import QUICK
+from bench.network_sizes import QUICK
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.nets.networks import Networks
 MuseTalkLipSync(Networks.load(Path(sys.argv[1]), QUICK, torch.device("cpu"), torch.float32))

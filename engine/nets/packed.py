@@ -20,6 +20,8 @@ from engine.errors import WeightsMissing
 from engine.nets.checkpoint import State, damaged, fill, mend
 from engine.nets.weight_files import FORMAT, Stamp
 
+READABLE = 0o644
+
 
 def write_packed(path: Path, state: Mapping[str, torch.Tensor], stamp: Stamp) -> None:
     """Write ``state`` with its floating-point tensors as the stamp's type. The file appears whole or not at all.
@@ -33,6 +35,8 @@ def write_packed(path: Path, state: Mapping[str, torch.Tensor], stamp: Stamp) ->
     part.parent.mkdir(parents=True, exist_ok=True)
     try:
         save_file(tensors, part, {**stamp.metadata(), "checksums": json.dumps(checksums)})
+        # As it comes, no one else may read it.
+        part.chmod(READABLE)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

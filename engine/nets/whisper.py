@@ -39,7 +39,9 @@ class WhisperEncoder(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv1d(config.mels, config.width, 3, padding=1)
         self.conv2 = nn.Conv1d(config.width, config.width, 3, stride=2, padding=1)
-        self.embed_positions = nn.Embedding(config.positions, config.width)
+        # Made as usual it would be drawn at random first, which on meta costs a second for importing torch's compiler.
+        table = torch.empty(config.positions, config.width)
+        self.embed_positions = nn.Embedding(config.positions, config.width, _weight=table)
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.layers))
         self.layer_norm = nn.LayerNorm(config.width)
 

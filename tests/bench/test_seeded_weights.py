@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import WhisperConfig, WhisperForConditionalGeneration
 
-from bench.seeded_weights import FULL, QUICK, official_layout, pack_seeded, seeded_state, write_seeded
+from bench.network_sizes import FULL, QUICK
+from bench.seeded_weights import official_layout, pack_seeded, seeded_state, write_seeded
 from engine.nets.checkpoint import read_checkpoint
 from engine.nets.networks import Networks
 from engine.nets.weight_files import PACKED_FOLDER, Official

@@ -14,7 +14,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.seeded_weights import FULL, QUICK, official_layout, seeded_state, write_seeded
+from bench.network_sizes import FULL, QUICK
+from bench.seeded_weights import official_layout, seeded_state, write_seeded
 from builder.fetch_errors import FolderFailed, PackFailed
 from builder.packing import PackOptions, pack_weights
 from builder.progress import Progress

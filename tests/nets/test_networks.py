@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.seeded_weights import QUICK, pack_seeded, write_seeded
+from bench.network_sizes import QUICK
+from bench.seeded_weights import pack_seeded, write_seeded
 from engine.errors import WeightsDamaged, WeightsMissing
 from engine.nets.bisenet import BiSeNet
 from engine.nets.checkpoint import fill

@@ -77,6 +77,10 @@ def test_a_file_has_two_bytes_a_number(tmp_path: Path) -> None:
     assert 200_000 < path.stat().st_size < 200_500
 
 
+def test_a_file_may_be_read_by_whoever_runs_the_worker(packed: Path) -> None:
+    assert packed.stat().st_mode & 0o777 == 0o644
+
+
 def test_tensors_that_share_memory_or_lie_across_it_are_written(tmp_path: Path) -> None:
     path, whole = tmp_path / "unet.safetensors", torch.arange(24.0).reshape(2, 3, 4)
     shapes = {"a": whole, "b": whole, "c": whole.transpose(0, 2), "d": whole[:, 1]}

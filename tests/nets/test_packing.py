@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.seeded_weights import QUICK
+from bench.network_sizes import QUICK
 from engine.errors import WeightsDamaged, WeightsMissing
 from engine.nets.networks import NetworkConfigs
 from engine.nets.packing import pack

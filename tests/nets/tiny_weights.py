@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from bench.seeded_weights import QUICK, official_layout, seeded_state
+from bench.network_sizes import QUICK
+from bench.seeded_weights import official_layout, seeded_state
 from engine.nets.weight_files import Official
 
 COMMAND = "python -m builder.fetch_models --verify"
