@@ -97,10 +97,13 @@ class Engine:
     generation: Generation
 
     @classmethod
-    def open(cls, settings: Settings, store: ObjectStore) -> Engine:
-        """Put the engine together on ``store`` as ``settings`` say. Raises ConfigurationError."""
+    def open(cls, settings: Settings, store: ObjectStore, renderer: Renderer | None = None) -> Engine:
+        """Put the engine together on ``store`` as ``settings`` say; ``renderer`` draws instead of theirs.
+
+        Raises ConfigurationError, WeightsMissing and WeightsDamaged.
+        """
         records = Records(store, _now)
-        renderer = choose_renderer(settings)
+        renderer = renderer or choose_renderer(settings)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         library = AvatarLibrary.of(settings, store, renderer)
         sources = AvatarSources.of(settings, store, fetcher)
@@ -130,7 +133,7 @@ class Engine:
             case CreateSession():
                 return self._create_session(request, job.key(), scratch, progress, cancel)
             case DeleteSession():
-                return self.sessions.delete(request.session_id)
+                return self.sessions.delete(request.session_id, request.forget_avatar)
             case Status(session_id=str(session_id)):
                 return self.sessions.reply(self.sessions.get(session_id))
             case _:

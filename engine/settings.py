@@ -19,7 +19,26 @@ class Settings(SpeechSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    renderer: Literal["auto", "preview"] = Field("auto", description="Which renderer draws the mouth.")
+    renderer: Literal["auto", "musetalk", "preview"] = Field(
+        "auto",
+        description="Which renderer draws the mouth. `auto`: `musetalk` where its weights are installed, `preview` "
+        "where they are not and there is no GPU.",
+    )
+    weights_dir: Path = Field(
+        Path("weights"), description="Folder of MuseTalk's weights, as `python -m builder.fetch_models` fills it."
+    )
+    model_dtype: Literal["fp16", "bf16"] = Field(
+        "fp16", description="Precision of MuseTalk's networks on a GPU; on a CPU they calculate in 32 bits."
+    )
+    rest_in_silence: bool = Field(
+        True, description="`1`: MuseTalk's mouth rests where nothing is heard. `0`: the network draws it there too."
+    )
+    smooth_boxes: bool = Field(
+        True, description="`1`: MuseTalk's boxes are smoothed along an avatar. `0`: each frame has its own."
+    )
+    least_face_score: float = Field(
+        0.3, ge=0, le=1, description="How sure MuseTalk's landmarks have to be, on average, that a frame shows a face."
+    )
     store_dir: Path = Field(Path("data/store"), description="Folder of the local object store.")
     network_volume: Path = Field(
         Path("/runpod-volume"),

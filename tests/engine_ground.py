@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.cancel import CancelToken
 from engine.engine import Engine, Job
+from engine.lipsync.choose import Renderer
 from engine.settings import Settings
 from engine.store.local import LocalStore
 
@@ -21,15 +22,17 @@ class EngineGround:
     engine: Engine = field(init=False)
     jobs: int = 0
 
-    def open(self, **settings: Any) -> EngineGround:
+    def open(self, drawing: Renderer | None = None, **settings: Any) -> EngineGround:
+        """``drawing``: a renderer made by hand; otherwise the settings choose one, by default the preview."""
         (self.folder / "scratch").mkdir(exist_ok=True)
         (self.folder / "avatars").mkdir(exist_ok=True)
         chosen = self.settings(**settings)
-        self.engine = Engine.open(chosen, LocalStore(chosen.store_dir))
+        self.engine = Engine.open(chosen, LocalStore(chosen.store_dir), drawing)
         return self
 
     def settings(self, **changes: Any) -> Settings:
         fields: dict[str, Any] = {
+            "renderer": "preview",
             "store_dir": self.folder / "store",
             "cache_dir": self.folder / "cache",
             "network_volume": self.folder,

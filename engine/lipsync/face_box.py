@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.lipsync.face_finder import FaceBox
-from engine.lipsync.face_path import Take, face_path, steadied, without_lag
+from engine.lipsync.face_path import Take, face_path, runs, steadied, without_lag
 from engine.video.i420 import Bytes
 
 Points = NDArray[np.float64]
@@ -85,13 +84,7 @@ class BoundsPath:
 
     def faceless(self) -> tuple[Take, ...]:
         """The runs of frames without a face."""
-        return tuple(self._faceless())
-
-    def _faceless(self) -> Iterator[Take]:
-        for missing, run in groupby(enumerate(self.bounds), key=lambda numbered: numbered[1] is None):
-            indices = [index for index, _ in run]
-            if missing:
-                yield Take(indices[0], indices[-1] + 1)
+        return tuple(runs([box is None for box in self.bounds]))
 
 
 @dataclass(frozen=True)

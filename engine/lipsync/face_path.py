@@ -43,7 +43,7 @@ class FacePath:
 
     def faceless(self) -> tuple[Take, ...]:
         """The runs of frames without a face."""
-        return tuple(_runs([box is None for box in self.boxes]))
+        return tuple(runs([box is None for box in self.boxes]))
 
 
 def face_path(seen: Sequence[FaceBox | None], cuts: Sequence[bool]) -> FacePath:
@@ -57,6 +57,17 @@ def face_path(seen: Sequence[FaceBox | None], cuts: Sequence[bool]) -> FacePath:
     for take in takes:
         boxes[take.start : take.stop] = _smoothed_boxes([box for box in closed[take.start : take.stop] if box])
     return FacePath(tuple(boxes), takes)
+
+
+def runs(flags: Sequence[bool]) -> Iterator[Take]:
+    """The frames in a row whose flag is set, in order."""
+    start: int | None = None
+    for index, flag in enumerate([*flags, False]):
+        if flag and start is None:
+            start = index
+        elif not flag and start is not None:
+            yield Take(start, index)
+            start = None
 
 
 def seconds_of(takes: Sequence[Take]) -> str:
@@ -100,7 +111,7 @@ def _same_face(one: FaceBox, other: FaceBox, frames: int) -> bool:
 
 def _holes_closed(seen: Sequence[FaceBox | None], cuts: Sequence[bool]) -> list[FaceBox | None]:
     closed = list(seen)
-    for hole in _runs([box is None for box in seen]):
+    for hole in runs([box is None for box in seen]):
         if hole.start == 0 or hole.stop == len(seen) or hole.stop - hole.start > LONGEST_HOLE:
             continue
         before, after = seen[hole.start - 1], seen[hole.stop]
@@ -118,7 +129,7 @@ def _between(one: FaceBox, other: FaceBox, share: float) -> FaceBox:
 
 
 def _takes(boxes: Sequence[FaceBox | None], cuts: Sequence[bool]) -> Iterator[Take]:
-    for run in _runs([box is not None for box in boxes]):
+    for run in runs([box is not None for box in boxes]):
         start = run.start
         for index in range(run.start + 1, run.stop):
             before, here = boxes[index - 1], boxes[index]
@@ -126,16 +137,6 @@ def _takes(boxes: Sequence[FaceBox | None], cuts: Sequence[bool]) -> Iterator[Ta
                 yield Take(start, index)
                 start = index
         yield Take(start, run.stop)
-
-
-def _runs(flags: Sequence[bool]) -> Iterator[Take]:
-    start: int | None = None
-    for index, flag in enumerate([*flags, False]):
-        if flag and start is None:
-            start = index
-        elif not flag and start is not None:
-            yield Take(start, index)
-            start = None
 
 
 def _smoothed_boxes(boxes: Sequence[FaceBox]) -> list[FaceBox]:

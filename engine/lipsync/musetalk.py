@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.errors import ConfigurationError
 from engine.lipsync.musetalk_listener import MuseTalkListener
-from engine.lipsync.renderer import Array, Listener, Shot
+from engine.lipsync.renderer import Array, Face, FaceTrack, Listener, Shot
 from engine.lipsync.silence import RestGate
 from engine.lipsync.windows import position_encoding
 from engine.nets.hearing import Hearing
@@ -20,8 +21,14 @@ from engine.nets.networks import Networks
 from engine.video.bgr import bgr_of, i420_of
 from engine.video.i420 import I420, Box, Bytes
 
+MUSETALK = "musetalk"
 LATENTS = "latents"
 FACE_BOX = "face_box"
+"""Names of the track's arrays."""
+SIDE = 256
+"""Width and height of the face that the networks take and draw."""
+LATENT_SHAPE = (8, SIDE // 8, SIDE // 8)
+"""A frame's latents: four planes of the face with its lower half masked, then four of the whole face."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +66,17 @@ class RestingListener:
 class MuseTalkLipSync:
     """Draws with ``networks``. ``rests``: whether the mouth comes to rest in silence.
 
-    A track of it holds, for every frame, LATENTS [8, 32, 32] (the masked face's, then the whole one's) and FACE_BOX
-    (left, top, right, bottom of the face in the frame, which may reach beyond it).
+    A track of it holds, for every frame, LATENTS of LATENT_SHAPE and FACE_BOX (left, top, right, bottom of the face
+    in the frame, which may reach beyond it).
     """
 
-    name = "musetalk"
+    name = MUSETALK
 
     def __init__(self, networks: Networks, *, rests: bool = True) -> None:
         self._networks = networks
         self._hearing = Hearing(networks.whisper)
-        self._positions = torch.from_numpy(position_encoding()).to(networks.device, networks.dtype)
+        width = networks.whisper.conv1.out_channels
+        self._positions = torch.from_numpy(position_encoding(width=width)).to(networks.device, networks.dtype)
         self._rests = rests
 
     def listen(self) -> Listener:
@@ -81,19 +89,43 @@ class MuseTalkLipSync:
         faces: Iterator[Bytes] = iter(self._faces(speaking) if speaking else ())
         return [_drawn(shot, next(faces)) if shot.feature.speaks > 0 else _resting(shot) for shot in shots]
 
+    def warm(self) -> None:
+        """Draw one face of nothing: the first drawing loads what the later ones have."""
+        self.draw([_nothing(self._positions.shape)])
+
     def _faces(self, shots: Sequence[Shot]) -> Bytes:
-        """The networks' faces: BGR uint8 [B, 256, 256, 3]."""
+        """The networks' faces: BGR uint8 [B, 256, 256, 3]. Raises ConfigurationError where they are no numbers."""
         latents = np.stack([shot.track.data[LATENTS][shot.index] for shot in shots])
         tokens = np.stack([shot.feature.tokens for shot in shots])
         with torch.inference_mode():
             heard = self._placed(tokens) + self._positions
             drawn = self._networks.vae_decoder(self._networks.unet(self._placed(latents), heard))
+            if not drawn.isfinite().all():
+                raise no_numbers()
             shown = (drawn / 2 + 0.5).clamp(0, 1).float().mul(255).round().to(torch.uint8)
             faces: Bytes = shown.flip(1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
         return faces
 
     def _placed(self, array: Array) -> torch.Tensor:
         return torch.from_numpy(array).to(self._networks.device, self._networks.dtype)
+
+
+def no_numbers() -> ConfigurationError:
+    """What is wrong where the networks answer with infinities: half precision too small for them, or other weights."""
+    return ConfigurationError(
+        "The networks' answer is no number. Set MODEL_DTYPE to bf16; if that doesn't help, see whether the weights are "
+        "right: `python -m builder.fetch_models --verify --dir` with their folder."
+    )
+
+
+def _nothing(tokens: Sequence[int]) -> Shot:
+    """A grey face that hears ``tokens``, by their shape, of silence and speaks."""
+    whole = np.array([[0, 0, SIDE, SIDE]], np.int32)
+    data: dict[str, Array] = {LATENTS: np.zeros((1, *LATENT_SHAPE), np.float16), FACE_BOX: whole}
+    mask = np.full((SIDE, SIDE), 255, np.uint8)
+    track = FaceTrack(whole, np.zeros(1, np.int32), (mask,), data, Face(SIDE, SIDE, 1.0))
+    grey = I420(np.full((SIDE * 3 // 2, SIDE), 128, np.uint8))
+    return Shot(grey, 0, track, HeardFrame(np.zeros(tokens, np.float32), 1.0))
 
 
 def _resting(shot: Shot) -> I420:

@@ -19,7 +19,12 @@ from tests.servers.endpoint import SECRET_ACCESS_KEY, S3Endpoint
 
 def call(command: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("BUCKET_")}
-    own = {"STORE_DIR": str(folder / "store"), "CACHE_DIR": str(folder / "cache"), "SCRATCH_DIR": str(folder)}
+    own = {
+        "RENDERER": "preview",
+        "STORE_DIR": str(folder / "store"),
+        "CACHE_DIR": str(folder / "cache"),
+        "SCRATCH_DIR": str(folder),
+    }
     return subprocess.run(
         [sys.executable, "-m", "engine.housekeeping", *command.split()],
         env={**inherited, **own, **variables},

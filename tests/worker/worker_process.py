@@ -57,6 +57,7 @@ class Ground:
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
             "PYTHONUNBUFFERED": "1",
+            "RENDERER": "preview",
             "STORE_DIR": str(self.store),
             "NETWORK_VOLUME": str(self.folder),
             "SCRATCH_DIR": str(self.scratch),

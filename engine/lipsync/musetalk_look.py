@@ -1,0 +1,81 @@
+"""What MuseTalk's networks see of an avatar's frame: its face as latents, and its pixels as classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from engine.lipsync.face_box import Bounds
+from engine.lipsync.face_mask import parser_input
+from engine.lipsync.musetalk import SIDE, no_numbers
+from engine.nets.networks import Networks
+from engine.video.i420 import Bytes
+
+GPU_BATCH = 8
+CPU_BATCH = 1
+"""Frames that are encoded at once; each takes about 2 GB while it is. On a CPU more are no faster."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """One frame, as the networks take it.
+
+    face: RGB uint8 (256, 256, 3). surroundings: float32 (3, 512, 512), normalised RGB.
+    """
+
+    face: Bytes
+    surroundings: NDArray[np.float32]
+
+    @classmethod
+    def at(cls, picture: Bytes, bounds: Bounds) -> Look:
+        """The face at ``bounds`` of a BGR picture, uint8 (H, W, 3); black where it lies beyond the picture."""
+        face = cv2.resize(bounds.cut(picture), (SIDE, SIDE), interpolation=cv2.INTER_LANCZOS4)
+        rgb = np.asarray(cv2.cvtColor(face, cv2.COLOR_BGR2RGB), np.uint8)
+        return cls(rgb, parser_input(picture, bounds))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the networks say of B frames: latents (B, 8, 32, 32) and classes uint8 (B, 512, 512)."""
+
+    latents: NDArray[np.float16]
+    classes: Bytes
+
+
+class MuseTalkEyes:
+    """The networks of the preparation, which see up to ``batch`` frames at once; by default what suits the device."""
+
+    def __init__(self, networks: Networks, batch: int | None = None) -> None:
+        self._networks = networks
+        self.batch = batch or (GPU_BATCH if networks.device.type == "cuda" else CPU_BATCH)
+
+    def see(self, looks: Sequence[Look]) -> Seen:
+        """Raises ConfigurationError where latents are no finite numbers."""
+        with torch.inference_mode():
+            latents = self._latents(np.stack([look.face for look in looks]))
+            classes: Bytes = self._classes(np.stack([look.surroundings for look in looks]))
+        if not np.isfinite(latents).all():
+            raise no_numbers()
+        return Seen(latents, classes)
+
+    def _latents(self, faces: Bytes) -> NDArray[np.float16]:
+        # Contiguous, since torch's group norm over channels that lie last loses digits on a CPU.
+        pictures = torch.from_numpy(faces).to(self._networks.device).permute(0, 3, 1, 2).contiguous()
+        whole = (pictures.float() / 127.5 - 1).to(self._networks.dtype)
+        masked = whole.clone()
+        masked[:, :, SIDE // 2 :] = -1
+        latents: torch.Tensor = self._networks.vae_encoder(torch.cat((masked, whole)))
+        return _array(torch.cat(latents.chunk(2), dim=1).to(torch.float16))
+
+    def _classes(self, surroundings: NDArray[np.float32]) -> Bytes:
+        return _array(self._networks.bisenet.classify(torch.from_numpy(surroundings).to(self._networks.device)))
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    return tensor.cpu().numpy()

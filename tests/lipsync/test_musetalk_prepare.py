@@ -1,0 +1,255 @@
+"""What is prepared for MuseTalk: boxes from told landmarks, latents and masks from tiny networks."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engine.cancel import Cancelled, CancelToken
+from engine.errors import ConfigurationError, NoFace
+from engine.lipsync.face_box import Bounds, Points
+from engine.lipsync.face_mask import MaskRules, blend_mask, parser_input
+from engine.lipsync.musetalk import FACE_BOX, LATENTS
+from engine.lipsync.musetalk_look import MuseTalkEyes
+from engine.lipsync.musetalk_prepare import MuseTalkPreparer
+from engine.lipsync.options import PreparationOptions
+from engine.lipsync.renderer import Face, FaceTrack
+from engine.nets.networks import Networks
+from engine.video.bgr import bgr_of
+from engine.video.i420 import I420, Bytes
+from tests.lipsync.portraits import Frames
+from tests.lipsync.tiny_musetalk import HEIGHT, WIDTH, ToldFinder, points, textured, tiny_networks
+
+OPTIONS = PreparationOptions()
+FACE = Bounds(64, 40, 128, 130)
+"""The box of ``points()`` with the margin of 10."""
+
+
+def preparer(told: Sequence[Points | None] = (points(),), networks: Networks | None = None) -> MuseTalkPreparer:
+    """Without smoothing, so that every box is its own frame's."""
+    return MuseTalkPreparer(MuseTalkEyes(networks or tiny_networks()), ToldFinder(told), "r", smooth=False)
+
+
+def prepared(
+    frames: Sequence[I420], told: Sequence[Points | None] = (points(),), options: PreparationOptions = OPTIONS
+) -> FaceTrack:
+    return preparer(told).prepare(Frames(frames), options, lambda share: None, CancelToken())
+
+
+def latents_of(face: Bytes) -> NDArray[np.float32]:
+    """By definition: a BGR face at its own size to the latents of its upper half, then of the whole."""
+    large = cv2.resize(face, (256, 256), interpolation=cv2.INTER_LANCZOS4)[:, :, ::-1] / 255
+    upper = large.copy()
+    upper[128:] = 0
+    encoder = tiny_networks().vae_encoder
+    with torch.inference_mode():
+        planes = [
+            torch.from_numpy(((part - 0.5) / 0.5).transpose(2, 0, 1)[None].copy()).float() for part in (upper, large)
+        ]
+        return np.asarray(torch.cat([encoder(plane) for plane in planes], dim=1)[0].numpy())
+
+
+def classes_of(picture: Bytes, face: Bounds) -> Bytes:
+    with torch.inference_mode():
+        scores = tiny_networks().bisenet(torch.from_numpy(parser_input(picture, face))[None])
+    return np.asarray(scores[0].argmax(0).numpy(), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[I420]:
+    return [textured(seed) for seed in range(4)]
+
+
+@pytest.fixture(scope="module")
+def track(frames: list[I420]) -> FaceTrack:
+    """The third of four frames shows no face, and in the last one it is elsewhere."""
+    return prepared(frames, [points(), points(), None, points(x=110, nose=76)])
+
+
+def test_boxes_of_the_face_follow_the_landmarks(track: FaceTrack) -> None:
+    assert track.data[FACE_BOX].tolist() == [[64, 40, 128, 130], [64, 40, 128, 130], [0] * 4, [78, 36, 142, 126]]
+    assert track.data[FACE_BOX].dtype == np.int32
+    assert track.data[LATENTS].dtype == np.float16
+    assert track.data[LATENTS].shape == (4, 8, 32, 32)
+
+
+def test_latents_are_the_masked_faces_and_then_the_whole_ones(track: FaceTrack, frames: list[I420]) -> None:
+    for index, face in ((0, FACE), (3, FACE.moved(14, -4))):
+        wanted = latents_of(bgr_of(frames[index])[face.top : face.bottom, face.left : face.right])
+        found = track.data[LATENTS][index].astype(np.float32)
+        assert np.abs(found - wanted).max() < 2**-11 * np.abs(wanted).max() + 1e-4
+    assert not track.data[LATENTS][2].any()
+
+
+def test_the_first_latents_know_nothing_of_the_lower_half(frames: list[I420]) -> None:
+    other = frames[0].copy()
+    other.y[FACE.top + FACE.height // 2 + 4 :] ^= 63
+    one, two = (prepared([frame]).data[LATENTS][0].astype(np.float32) for frame in (frames[0], other))
+    assert np.abs(one[:4] - two[:4]).max() < 1e-3
+    assert np.abs(one[4:] - two[4:]).max() > 0.05
+
+
+def test_the_mask_is_what_the_parser_says_of_the_surroundings(track: FaceTrack, frames: list[I420]) -> None:
+    wanted = blend_mask(classes_of(bgr_of(frames[0]), FACE), FACE, (WIDTH, HEIGHT), MaskRules())
+    assert wanted is not None
+    box = track.box(0)
+    assert box == wanted.box
+    assert (track.mask(0) == wanted.mask).all()
+    assert track.mask(0).shape == (wanted.box.height, wanted.box.width)
+    assert track.box(2) is None
+    assert not track.boxes[2].any()
+
+
+def test_options_reach_boxes_and_masks(frames: list[I420]) -> None:
+    lower = prepared(frames[:1], options=PreparationOptions(extra_margin=25))
+    assert lower.data[FACE_BOX][0].tolist() == [64, 40, 128, 145]
+    picture = bgr_of(frames[0])
+    chosen = PreparationOptions(parsing_mode="neck", left_cheek_width=40, right_cheek_width=200)
+    found = prepared(frames[:1], options=chosen)
+    wanted = blend_mask(classes_of(picture, FACE), FACE, (WIDTH, HEIGHT), MaskRules("neck", 40, 200))
+    assert wanted is not None
+    assert found.box(0) == wanted.box
+    assert (found.mask(0) == wanted.mask).all()
+
+
+def test_every_option_is_heeded() -> None:
+    assert preparer().heeds == set(PreparationOptions.model_fields)
+
+
+@pytest.mark.parametrize("x", [20, WIDTH - 20])
+def test_a_face_that_leaves_the_frame_is_seen_with_black_beyond(frames: list[I420], x: int) -> None:
+    found = prepared(frames[:1], [points(x=x)])
+    padded = np.pad(bgr_of(frames[0]), ((0, 0), (100, 100), (0, 0)))
+    face = padded[40:130, 100 + x - 32 : 100 + x + 32]
+    wanted = latents_of(face)
+    assert np.abs(found.data[LATENTS][0] - wanted).max() < 2**-11 * np.abs(wanted).max() + 1e-4
+    assert found.data[FACE_BOX][0].tolist() == [x - 32, 40, x + 32, 130]
+    box = found.box(0)
+    assert box is not None
+    assert box.left >= 0
+    assert box.right <= WIDTH
+
+
+def test_a_frame_is_prepared_the_same_alone_and_in_a_batch(frames: list[I420], track: FaceTrack) -> None:
+    eyes = MuseTalkEyes(tiny_networks(), batch=3)
+    told = [points(), points(), None, points(x=110, nose=76)]
+    batched = MuseTalkPreparer(eyes, ToldFinder(told), "r", smooth=False).prepare(
+        Frames(frames), OPTIONS, lambda share: None, CancelToken()
+    )
+    assert (batched.boxes == track.boxes).all()
+    assert (batched.mask_index == track.mask_index).all()
+    assert all((one == other).all() for one, other in zip(batched.masks, track.masks, strict=True))
+    off = batched.data[LATENTS].astype(np.float32) - track.data[LATENTS]
+    assert np.abs(off).max() < 2e-3
+
+
+def test_smoothing_closes_a_gap_and_steadies_the_boxes(frames: list[I420]) -> None:
+    told = [points(), points(x=97), None, points(x=96)]
+    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks()), ToldFinder(told), "r")
+    found = smooth.prepare(Frames([frames[0]] * 4), OPTIONS, lambda share: None, CancelToken())
+    assert (found.mask_index >= 0).all()
+    assert found.face.share_of_frames == 1
+    assert np.ptp(found.data[FACE_BOX][:, 0]) <= 1
+
+
+def test_a_cut_is_not_smoothed_across(frames: list[I420]) -> None:
+    told = [points()] * 4 + [points(x=104)] * 4
+    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks()), ToldFinder(told), "r")
+    cut = smooth.prepare(Frames([frames[0]] * 4 + [frames[1]] * 4), OPTIONS, lambda share: None, CancelToken())
+    assert cut.data[FACE_BOX][:, 0].tolist() == [64] * 4 + [72] * 4
+
+
+def test_few_frames_with_a_face_are_refused_with_the_seconds(frames: list[I420]) -> None:
+    told = [points(), None, None, None]
+    with pytest.raises(NoFace, match=r"Only 25 % .* 0\.0-0\.2 s"):
+        prepared([frames[0]] * 4, told)
+
+
+def test_a_picture_without_a_face_is_refused() -> None:
+    with pytest.raises(NoFace, match="The picture shows no face"):
+        prepared([textured()], [None])
+
+
+def changed(networks: Networks, layer: str, value: float) -> Networks:
+    """The networks with one layer of the parser or the encoder overwritten."""
+    name, _, inner = layer.partition(".")
+    network: Any = deepcopy(getattr(networks, name))
+    network.get_parameter(inner).fill_(value)
+    return replace(networks, **{name: network})
+
+
+def test_faces_of_which_the_parser_sees_nothing_are_none(frames: list[I420]) -> None:
+    blind = preparer(networks=changed(tiny_networks(), "bisenet.conv_out.conv_out.weight", 0.0))
+    with pytest.raises(NoFace):
+        blind.prepare(Frames(frames), OPTIONS, lambda share: None, CancelToken())
+
+
+def test_latents_that_are_no_numbers_are_an_error(frames: list[I420]) -> None:
+    broken = preparer(networks=changed(tiny_networks(), "vae_encoder.quant_conv.bias", float("inf")))
+    with pytest.raises(ConfigurationError, match="MODEL_DTYPE"):
+        broken.prepare(Frames(frames), OPTIONS, lambda share: None, CancelToken())
+
+
+@dataclass
+class Passing:
+    """Frames that are made when they are asked for; ``alive`` is how many exist."""
+
+    count: int
+    alive: set[int] = field(default_factory=set)
+    most: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return WIDTH, HEIGHT
+
+    def frame(self, index: int) -> I420:
+        frame = textured(index)
+        self.alive.add(index)
+        self.most = max(self.most, len(self.alive))
+        weakref.finalize(frame, self.alive.discard, index)
+        return frame
+
+    def __iter__(self) -> Iterator[I420]:
+        return (self.frame(index) for index in range(self.count))
+
+
+def test_walks_twice_tells_progress_and_keeps_no_frame() -> None:
+    frames, told = Passing(6), list[float]()
+    preparer().prepare(frames, OPTIONS, told.append, CancelToken())
+    assert len(told) == 12
+    assert told == sorted(told)
+    assert told[-1] == pytest.approx(1)
+    assert frames.most <= 3
+
+
+@pytest.mark.parametrize("after", [1, 5])
+def test_stops_when_cancelled_in_either_walk(after: int) -> None:
+    cancel, told = CancelToken(), list[float]()
+
+    def progress(share: float) -> None:
+        told.append(share)
+        if len(told) == after:
+            cancel.cancel()
+
+    with pytest.raises(Cancelled):
+        preparer().prepare(Passing(4), OPTIONS, progress, cancel)
+    assert len(told) == after
+
+
+def test_a_face_is_described(frames: list[I420]) -> None:
+    face = prepared(frames[:2], [points(), points(width=66)]).face
+    assert face == Face(65, 90, 1, ())
+
+
+def test_what_is_wrong_with_a_face_is_told(frames: list[I420]) -> None:
+    told = [points(width=60), points(width=60), None]
+    assert len(prepared(frames[:3], told).face.warnings) == 2
