@@ -120,6 +120,7 @@ class Generation:
         ready = time.perf_counter()
         made = self._video(run, sound, avatar)
         run.cancel.check()
+        self._require_session(run)
         drawn = time.perf_counter()
         save(made, run.outputs, run.target.store)
         saved = time.perf_counter()

@@ -91,10 +91,14 @@ class Status(ActionInput):
 
 
 class DeleteSession(ActionInput):
-    """Forget a session and its outputs."""
+    """Forget a session and its outputs.
+
+    ``forget_avatar``: its upload too, and the prepared face unless another session uses it.
+    """
 
     action: Literal["delete_session"]
     session_id: Id
+    forget_avatar: bool = False
 
 
 class Generate(Preparing):

@@ -21,6 +21,7 @@ from engine.errors import (
     Interrupted,
     SessionNotFound,
 )
+from engine.housekeeping.avatars import default_avatar_keys, forget_avatar
 from engine.housekeeping.removal import SessionRemoval
 from engine.lifetimes import Lifetimes
 from engine.lipsync.options import PreparationOptions
@@ -122,15 +123,28 @@ class Sessions:
         """
         return avatar_key_of(self.get(session_id))
 
-    def delete(self, session_id: str) -> DeleteReply:
-        """Forget the session and remove what was made in it. Raises SessionNotFound."""
-        if not SessionRemoval(self.store, self.records, self.now).remove(session_id):
+    def delete(self, session_id: str, forget_avatar: bool = False) -> DeleteReply:
+        """Forget the session and remove what was made in it. Raises SessionNotFound.
+
+        forget_avatar: its upload goes too, and so does the prepared face unless another session uses it. Otherwise
+        the upload goes by its age, and the face when it has not been used for a while.
+        """
+        record = self.records.sessions.get(session_id)
+        if record is None or not SessionRemoval(self.store, self.records, self.now).remove(session_id):
             raise session_not_found(session_id)
+        if forget_avatar:
+            self._forget_avatar(record)
         return DeleteReply()
 
     def reply(self, record: SessionRecord) -> SessionReply:
         """The session as its caller sees it."""
         return session_reply(record, self.renderer)
+
+    def _forget_avatar(self, record: SessionRecord) -> None:
+        if (upload := self.sources.upload_key(record.avatar_source)) is not None:
+            self.store.delete(upload)
+        if record.avatar_key is not None:
+            forget_avatar(self.library, record.avatar_key, default_avatar_keys(self.library, self.sources.default))
 
     def _source(self, request: CreateSession, session_id: str, job_id: str) -> AvatarSource:
         """A session whose record was written before its job began ends when the avatar's name is wrong."""
@@ -147,7 +161,7 @@ class Sessions:
         found = self.get(session_id)
         demand_same_avatar(found, new)
         if found.status == "ready" and found.avatar_key and self.library.exists(found.avatar_key):
-            return found
+            return self.use(session_id)
         return self._update(session_id, lambda old: begun_again(old, new))
 
     def _finish(self, session_id: str, avatar: PreparedAvatar, options: PreparationOptions) -> SessionRecord:

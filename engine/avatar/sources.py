@@ -90,8 +90,8 @@ class AvatarSources:
             return LocalFile(self.default)
         if "://" in name:
             return self._address(name)
-        if UPLOAD_ID.fullmatch(name) and self.store.head(f"uploads/{name}") is not None:
-            return Upload(self.store, f"uploads/{name}")
+        if (upload := self.upload_key(name)) is not None:
+            return Upload(self.store, upload)
         return LocalFile(self._beneath_folders(name))
 
     def demand_possible(self, name: str | None) -> None:
@@ -104,10 +104,16 @@ class AvatarSources:
         if "://" in name:
             self._address(name)
         elif UPLOAD_ID.fullmatch(name):
-            if self.store.head(f"uploads/{name}") is None:
+            if self.upload_key(name) is None:
                 raise _not_found(name)
         else:
             self._allowed_paths(name)
+
+    def upload_key(self, name: str | None) -> str | None:
+        """Where the upload lies that ``name`` stands for, if it is there; None for everything else."""
+        if name is None or not UPLOAD_ID.fullmatch(name) or self.store.head(f"uploads/{name}") is None:
+            return None
+        return f"uploads/{name}"
 
     def check_default(self) -> None:
         """Raises ConfigurationError when there is no default avatar."""

@@ -40,14 +40,10 @@ def default_avatar_keys(library: AvatarLibrary, default: Path) -> frozenset[str]
     return frozenset({library.key(default, PreparationOptions(), CancelToken())})
 
 
-def forget_avatar(
-    library: AvatarLibrary, store: ObjectStore, key: str, upload_key: str | None, protected: frozenset[str]
-) -> bool:
-    """The avatar's owner has deleted it: its upload goes, and at once the face data, unless a session uses it.
+def forget_avatar(library: AvatarLibrary, key: str, protected: frozenset[str]) -> bool:
+    """The avatar's owner has deleted it: the face data goes at once, unless a session uses it.
 
-    True when the face data is gone. False while sessions of others use it, and for a key in ``protected``; the
-    collector takes it when the last of them has let go of it. Raises what the store raises.
+    True when it is gone. False while sessions of others use it, and for a key in ``protected``; the collector takes
+    it when the last of them has let go of it. Raises what the store raises.
     """
-    if upload_key is not None:
-        store.delete(upload_key)
     return key not in protected and (library.delete_unused(key) or not library.exists(key))

@@ -176,6 +176,20 @@ class S3Store:
         return None
 
     def _prove(self, key: str) -> str:
+        """The form of etags. What is left on a server that went away goes by its age: it is not waited for twice."""
+        try:
+            form = self._proven_form(key)
+        except ConfigurationError:
+            self._remove_proof(key)
+            raise
+        self._remove_proof(key)
+        return form
+
+    def _remove_proof(self, key: str) -> None:
+        with suppress(NoAnswer):
+            self.delete(key)
+
+    def _proven_form(self, key: str) -> str:
         try:
             first = self._put_if(key, b"first", OCTETS, IfNoneMatch="*")
             if first is None or self._put_if(key, b"second", OCTETS, IfNoneMatch="*") is not None:
@@ -183,9 +197,6 @@ class S3Store:
             return self._matching_form(key, first.etag)
         except InternalError as error:
             raise _unconditional("every write whose condition fails") from error
-        finally:
-            with suppress(NoAnswer):
-                self.delete(key)
 
     def _matching_form(self, key: str, etag: str) -> str:
         """How an etag has to be written for If-Match: with quotes as the standard has it, or without as Ceph's."""

@@ -7,17 +7,14 @@ import pytest
 from engine.housekeeping.avatars import default_avatar_keys, forget_avatar
 from tests.housekeeping.house import DAY, House
 
-UPLOAD = "uploads/face"
-
 
 @pytest.fixture
 def key(house: House, clip: Path) -> str:
-    house.put(UPLOAD)
     return house.avatar(clip)
 
 
-def forget(house: House, key: str, upload: str | None = UPLOAD) -> bool:
-    return forget_avatar(house.library, house.store, key, upload, house.protected)
+def forget(house: House, key: str) -> bool:
+    return forget_avatar(house.library, key, house.protected)
 
 
 def test_nothing_is_left_of_a_face_that_its_last_owner_deletes(house: House, key: str) -> None:
@@ -35,7 +32,6 @@ def test_a_face_stays_as_long_as_others_use_it_and_goes_after_them(house: House,
     house.housekeeper.removal.remove("mine")
     assert not forget(house, key)
     assert house.library.exists(key)
-    assert house.stored("uploads/") == []
     house.housekeeper.removal.remove("theirs")
     house.now += 2 * DAY
     assert house.housekeeper.sweep(house.now).avatars == 1
@@ -44,7 +40,7 @@ def test_a_face_stays_as_long_as_others_use_it_and_goes_after_them(house: House,
 
 def test_a_protected_avatar_is_not_forgotten(house: House, key: str) -> None:
     house.protected = frozenset({key})
-    assert not forget(house, key, upload=None)
+    assert not forget(house, key)
     assert house.library.exists(key)
 
 

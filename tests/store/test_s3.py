@@ -212,6 +212,14 @@ def test_the_proof_leaves_nothing_and_is_made_once(store: S3Store, proxy: Faulty
     assert len(proxy.seen) == before
 
 
+def test_a_server_that_answers_nothing_is_not_asked_to_clean_up(settings: BucketSettings, proxy: FaultyProxy) -> None:
+    proxy.faults += [Fault("PUT", "refuse") for _ in range(1000)]
+    away = S3Store(settings.model_copy(update={"endpoint_url": proxy.url}), replace(QUICK, operation=0.3))
+    with pytest.raises(StorageUnavailable):
+        away.prove_conditions()
+    assert {seen.method for seen in proxy.seen} == {"PUT"}
+
+
 def test_a_server_that_is_away_is_an_outage_in_time(settings: BucketSettings) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,0 +1,81 @@
+"""How a session lives on and ends, through the engine's door."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pytest
+
+from engine.engine import Engine
+from engine.errors import SessionNotFound
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectInfo
+from tests.engine_ground import EngineGround
+from tests.worker.clips import hum, talking_head, wav_base64
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return talking_head(tmp_path_factory.mktemp("clip") / "face.mp4", frames=10)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, clip: Path) -> EngineGround:
+    ground = EngineGround(tmp_path).open()
+    shutil.copy(clip, tmp_path / "avatars" / "default.mp4")
+    return ground
+
+
+def test_create_again_renews_a_session_that_is_ready(fresh: EngineGround) -> None:
+    create = {"action": "create_session", "session_id": "renewed"}
+    first = fresh.open(session_ttl=3_600).run(create)
+    again = fresh.open(session_ttl=7_200).run(create, job_id="later")
+    assert datetime.fromisoformat(again["expires_at"]) > datetime.fromisoformat(first["expires_at"])
+
+
+def test_deleting_the_last_session_may_take_the_face_with_it(fresh: EngineGround, clip: Path) -> None:
+    fresh.engine.store.put("uploads/my-face", clip.read_bytes() + bytes(8))
+    for session_id in ("mine", "theirs"):
+        fresh.run({"action": "create_session", "session_id": session_id, "avatar_video_path": "my-face"})
+    forget = {"action": "delete_session", "forget_avatar": True}
+    fresh.run({**forget, "session_id": "mine"})
+    left = fresh.stored()
+    assert not [key for key in left if key.startswith("uploads/")]
+    assert [key for key in left if key.endswith("/manifest.json")]
+    fresh.run({**forget, "session_id": "theirs"})
+    assert not [key for key in fresh.stored() if key.startswith("avatars/")]
+
+
+def test_the_default_avatar_is_never_forgotten(fresh: EngineGround) -> None:
+    fresh.run({"action": "create_session", "session_id": "plain"})
+    fresh.run({"action": "delete_session", "session_id": "plain", "forget_avatar": True})
+    assert [key for key in fresh.stored() if key.endswith("/manifest.json")]
+
+
+class Watched(LocalStore):
+    """Remembers what is uploaded."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.uploaded: list[str] = []
+
+    def upload(self, key: str, source: BinaryIO, content_type: str = "application/octet-stream") -> ObjectInfo:
+        self.uploaded.append(key)
+        return super().upload(key, source, content_type)
+
+
+def test_nothing_is_written_for_a_session_that_is_deleted_at_the_last_frame(fresh: EngineGround) -> None:
+    store = Watched(fresh.folder / "store")
+    fresh.engine = Engine.open(fresh.settings(), store)
+    fresh.run({"action": "create_session", "session_id": "leaving"})
+
+    def delete_when_drawing(told: dict[str, Any]) -> None:
+        if told["stage"] == "drawing" and fresh.engine.records.sessions.get("leaving"):
+            fresh.run({"action": "delete_session", "session_id": "leaving"})
+
+    with pytest.raises(SessionNotFound, match="deleted while"):
+        fresh.run({"session_id": "leaving", "audio_base64": wav_base64(hum(0.2))}, progress=delete_when_drawing)
+    assert not [key for key in store.uploaded if key.startswith("outputs/")]
