@@ -17,13 +17,20 @@ def pins(name: str) -> dict[str, str]:
 def test_the_worker_and_the_laptop_share_their_pins() -> None:
     worker, local = pins("requirements.txt"), pins("requirements-local.txt")
     shared = worker.keys() & local.keys()
-    assert worker.keys() - shared == {"torch"}
+    assert worker.keys() - shared == {"onnxruntime", "torch"}
     assert {name: worker[name] for name in shared} == {name: local[name] for name in shared}
 
 
-def test_torch_is_pinned_for_the_worker_only() -> None:
+def test_the_laptop_needs_no_torch() -> None:
     assert pins("requirements.txt")["torch"] == "2.13.0"
-    assert "torch" not in pins("requirements-local.txt") | pins("requirements-test.txt")
+    assert "torch" not in pins("requirements-local.txt")
+
+
+def test_the_tests_take_the_workers_networks() -> None:
+    worker, tests = pins("requirements.txt"), pins("requirements-test.txt")
+    assert {name: worker[name] for name in ("onnxruntime", "torch")} == {
+        name: tests[name] for name in ("onnxruntime", "torch")
+    }
 
 
 def test_gpl_speech_stays_out_of_the_worker() -> None:
