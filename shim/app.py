@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fastapi import FastAPI
+from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,12 +20,20 @@ from engine.store.protocol import ObjectStore
 from shim.avatars import avatar_routes
 from shim.backends import Backend
 from shim.docs import add_docs
-from shim.errors import GenerationFailed, on_defect, on_error, on_http_exception, on_invalid_request, unforeseen
+from shim.errors import (
+    GenerationFailed,
+    on_defect,
+    on_error,
+    on_http_exception,
+    on_invalid_request,
+    unforeseen,
+    unknown_path,
+)
 from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
 from shim.health import health_routes
 from shim.openapi import DescribedApi
-from shim.request_id import Door
+from shim.request_id import Door, request_id_of
 from shim.sessions import session_routes
 from shim.streams import refuse, stream_routes
 from shim.uploads import Uploads
@@ -83,6 +91,7 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
     app.include_router(generate_routes(backend, store, body_limit(settings)))
     app.include_router(stream_routes(backend, store, body_limit(settings)))
     app.include_router(file_routes(Outputs(store, service.records)))
+    app.add_api_websocket_route("/{path:path}", _refuse_socket)
 
 
 def _add_error_handlers(app: FastAPI) -> None:
@@ -91,6 +100,11 @@ def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_defect)
+
+
+async def _refuse_socket(websocket: WebSocket) -> None:
+    """Left to itself the router answers 403 without a word."""
+    await websocket.send_denial_response(unknown_path(websocket).response(request_id_of(websocket.scope)))
 
 
 async def _tell_defect(scope: Scope, receive: Receive, send: Send) -> None:

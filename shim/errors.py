@@ -22,8 +22,9 @@ from typing import Any
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Match
 
 from engine.errors import EngineError, InternalError, InvalidInput, Outage, Overloaded, StillRunning
 from shim.request_id import request_id_of
@@ -32,6 +33,7 @@ RETRY_AFTER_SECONDS = 5
 
 log = logging.getLogger(__name__)
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _STATUSES = {422: 409, 502: 500}
 """The contract's errors know neither: what was asked under a used key conflicts, and a bad gateway is the server's."""
 
@@ -193,12 +195,26 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     return failure.response(request_id_of(request.scope))
 
 
+def unknown_path(request: HTTPConnection) -> Failure:
+    """How it is told that nothing is there."""
+    return failure_of(UnknownPath(f"There is nothing at {request.url.path[:200]}. See /docs for what there is."))
+
+
 def _failure_of_http(request: Request, error: HTTPException) -> Failure:
     headers = dict(error.headers or {})
     if error.status_code == 404:
-        return failure_of(UnknownPath(f"There is nothing at {request.url.path[:200]}. See /docs for what there is."))
+        return unknown_path(request)
     if error.status_code == 405:
-        sentence = f"{request.method[:20]} is not possible here. Allowed: {headers.get('Allow', 'see /docs')}."
-        return Failure(405, MethodNotAllowed.code, sentence, False, headers)
+        allowed = ", ".join(_allowed_methods(request))
+        sentence = f"{request.method[:20]} is not possible here. Allowed: {allowed}."
+        return Failure(405, MethodNotAllowed.code, sentence, False, {"Allow": allowed})
     phrase = HTTPStatus(error.status_code).phrase
     return Failure(error.status_code, phrase.lower().replace(" ", "_"), str(error.detail), False, headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all the path's routes; the router names those of the first alone. Within a mount, none of them matches."""
+    routes: list[BaseRoute] = request.app.routes
+    scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+    found = [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return found or ["GET", "HEAD"]

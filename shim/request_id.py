@@ -48,7 +48,7 @@ class _Answer:
     status: int | None = None
 
     async def __call__(self, message: Message) -> None:
-        if message["type"] in ("http.response.start", "websocket.accept"):
+        if message["type"] in ("http.response.start", "websocket.accept", "websocket.http.response.start"):
             self.status = message.get("status", 101)
             MutableHeaders(scope=message)[HEADER] = self.request_id
         await self.send(message)

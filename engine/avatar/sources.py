@@ -136,7 +136,9 @@ class AvatarSources:
         raise _not_found(name)
 
     def _allowed_paths(self, name: str) -> list[Path]:
-        """Where in the folders the file may lie, at least one place. Raises AvatarNotAllowed."""
+        """Where in the folders the file may lie, at least one place. Raises AvatarNotAllowed and AvatarNotFound."""
+        if not name.strip():
+            raise _not_found(name)
         if "\0" in name:
             raise AvatarNotAllowed("An avatar's path can't hold a NUL character.")
         roots = [folder.resolve() for folder in self.folders]

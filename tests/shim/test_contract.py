@@ -99,6 +99,8 @@ def test_a_session_id_of_the_callers_own_stands_for_one_avatar(server: Server, t
         ("/etc/passwd", "avatar_not_allowed"),
         ("../../secret.mp4", "avatar_not_allowed"),
         ("no-such-upload", "avatar_not_found"),
+        ("", "avatar_not_found"),
+        (" ", "avatar_not_found"),
         ("https://127.0.0.1/face.mp4", "url_not_allowed"),
         ("http://example.org/face.mp4", "url_not_allowed"),
         ("file:///etc/passwd", "avatar_not_allowed"),

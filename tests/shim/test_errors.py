@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
-from tests.shim.errors import error_of
+from tests.shim.errors import assert_form, error_of
 from tests.shim.server_process import Server
 
 CREATE = "/api/v1/session/create"
@@ -17,8 +20,24 @@ def test_the_routers_404_and_405_have_the_form(server: Server) -> None:
         error_of(server.http.get(path), 404, "not_found")
     refused = server.http.put(CREATE)
     error_of(refused, 405, "method_not_allowed")
-    assert refused.headers["allow"] == "POST"
+    # A session of that id could be deleted.
+    assert refused.headers["allow"] == "POST, DELETE"
     error_of(server.http.post("/health"), 405, "method_not_allowed")
+    refused = server.http.delete("/api/v1/generate/video/output_12345.mp4")
+    assert "GET, HEAD" in error_of(refused, 405, "method_not_allowed")["detail"]
+    assert refused.headers["allow"] == "GET, HEAD"
+    assert server.http.put("/docs/assets/swagger-ui.css").headers["allow"] == "GET, HEAD"
+
+
+def test_a_socket_on_another_path_is_404_in_the_form(server: Server) -> None:
+    for path in ("/nope", "/api/v1/generate/text-to-video"):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(server.url.replace("http:", "ws:") + path, proxy=None)
+        reply = refused.value.response
+        assert reply.status_code == 404
+        body = json.loads(reply.body or b"")
+        assert_form(body)
+        assert (body["error"], body["request_id"]) == ("not_found", reply.headers["x-request-id"])
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"5", b'"text"', b"\xff\xfe", b'{"metadata": NaN}', b"[" * 60_000])
