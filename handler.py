@@ -7,6 +7,7 @@ A job's ``input`` holds an ``action``, by default ``generate``, and its fields (
                     sync_mode "bounce" | "loop" | "cut_off", start_seconds, metadata
                     -> video_url, audio_url, duration, captions_url, thumbnail_url, words, timings, ...
     create_session  avatar_video_path (none: the default avatar), session_id (the caller's own)
+                    and how it is prepared: extra_margin, left_cheek_width, right_cheek_width, parsing_mode
                     -> session_id, status, message, avatar_prepared, avatar
     status          session_id -> as create_session; without one, the worker's health
     delete_session  session_id -> message
