@@ -44,7 +44,7 @@ COPY engine /build/engine
 WORKDIR /build
 RUN mkdir /loaded; \
     if [ "$WEIGHTS" = official ]; then \
-        /opt/venv/bin/python -m builder.fetch_models --dir /weights && mv /weights/packed /weights/dwpose /loaded; \
+        /opt/venv/bin/python -m builder.fetch_models --dir /weights && mv /weights/packed /weights/dwpose /weights/.fetch_models.json /loaded; \
     fi
 
 # --- The default avatar's video: matplotlib, whose wheel carries the portrait, stays in this stage ---------------
