@@ -131,6 +131,11 @@ def test_a_type_that_changed_in_the_heading_is_noticed(packed: Path) -> None:
     assert "differs from its checksum" in refusal(packed)
 
 
+def test_a_shape_that_changed_in_the_heading_is_noticed(packed: Path) -> None:
+    packed.write_bytes(packed.read_bytes().replace(b'"shape":[2,3]', b'"shape":[3,2]', 1))
+    assert "0.weight differs from its checksum" in refusal(packed)
+
+
 def test_no_truncated_file_is_loaded(packed: Path) -> None:
     good = packed.read_bytes()
     for length in range(0, len(good), 7):
