@@ -438,7 +438,11 @@ def test_a_stop_by_hand_keeps_what_has_come(tmp_path: Path) -> None:
 
     with serving(drip) as server:
         process = subprocess.Popen(
-            command(folder, server, written(tmp_path, [WEIGHT])), stderr=subprocess.PIPE, text=True
+            command(folder, server, written(tmp_path, [WEIGHT])),
+            stderr=subprocess.PIPE,
+            text=True,
+            # A test run in the background of a shell hands on that Ctrl-C is ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         while not server.asked:
             time.sleep(0.05)
