@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,8 @@ from engine.video.thumbnail import thumbnail
 BEATS_AHEAD = 4 * FRAME_RATE
 FRAMES_AHEAD = 8
 DRAWN_AT_ONCE = 4
+ALPHAS_KEPT = 64
+"""An avatar has one mask or one a frame: the first is prepared once, and of the others few are held."""
 
 FramesDone = Callable[[int], None]
 """Told how many frames of the video are encoded."""
@@ -126,7 +129,7 @@ class Pipeline:
         self._cancel = cancel
         self._clock = StageClock()
         self._words: list[Word] = []
-        self._alphas: dict[int, Alpha] = {}
+        self._alpha = lru_cache(ALPHAS_KEPT)(lambda which: Alpha.of(request.track.masks[which]))
 
     def run(self, done: FramesDone) -> MadeVideo:
         """Make the video's files; ``done`` is told after every frame.
@@ -196,13 +199,7 @@ class Pipeline:
         box = shot.track.box(shot.index)
         if box is None:
             return shot.frame
-        return compose(shot.frame, next(crops), box, self._alpha(shot))
-
-    def _alpha(self, shot: Shot) -> Alpha:
-        which = int(shot.track.mask_index[shot.index])
-        if which not in self._alphas:
-            self._alphas[which] = Alpha.of(shot.track.mask(shot.index))
-        return self._alphas[which]
+        return compose(shot.frame, next(crops), box, self._alpha(int(shot.track.mask_index[shot.index])))
 
     def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> tuple[bytes, int]:
         picture, frames = b"", 0
