@@ -24,6 +24,10 @@ Progress = Callable[[float], None]
 """Told the share of the work that is done, 0 to 1."""
 
 
+class DeviceMemoryExhausted(Exception):
+    """The device has no memory for a batch; a smaller one may still fit."""
+
+
 class FrameSource(Protocol):
     """An avatar's normalised frames, which can be walked through as often as needed."""
 
@@ -127,20 +131,51 @@ class Listener(Protocol):
         ...
 
 
+Finish = Callable[[], I420]
+"""Makes of a drawn face the picture of its shot's box, in whatever thread asks for it."""
+
+
+class Drawing(Protocol):
+    """A batch that the device is at."""
+
+    def wait(self) -> list[Finish]:
+        """Wait for the device: how each shot of the batch is finished, in order. Called once, by the model's thread.
+
+        Raises DeviceMemoryExhausted.
+        """
+        ...
+
+
 class LipSync(Protocol):
-    """Draws mouths. One object serves every job of the worker."""
+    """Draws mouths. One object serves every job of the worker; all but ``listen`` belongs to the model's thread."""
 
     @property
     def name(self) -> str: ...
 
-    def listen(self) -> Listener:
-        """A fresh listener for one job's sound."""
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """How many shots are drawn at once, rising: a batch of another number is filled up to the next of these."""
         ...
 
-    def draw(self, shots: Sequence[Shot]) -> list[I420]:
-        """A picture of the box's size for every shot, in order; every shot has a box."""
+    def listen(self, *, live: bool) -> Listener:
+        """A fresh listener for one job's sound, used by one thread at a time.
+
+        ``live``: features are decided as early as they can be, from the sound so far; else from as much of the sound
+        as the renderer hears at once.
+        """
+        ...
+
+    def begin(self, shots: Sequence[Shot]) -> Drawing:
+        """Start to draw up to ``batch_sizes[-1]`` shots, each of which has a box; return while the device is at it.
+
+        The next batch may begin before this one has been waited for. Raises DeviceMemoryExhausted.
+        """
+        ...
+
+    def relieve(self) -> None:
+        """Give back what memory of the device is held for later, after DeviceMemoryExhausted."""
         ...
 
     def warm(self) -> None:
-        """Draw once in vain, where the first drawing would otherwise load what the later ones have."""
+        """Draw every batch size once in vain, where the first drawing would otherwise load what later ones have."""
         ...

@@ -1,0 +1,41 @@
+"""The one thread that the model belongs to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class ModelThread:
+    """Runs one thing after another, in the order they come: batches of frames, and whatever else needs the device.
+
+    No other thread touches the device, so nothing ever waits inside it for another thread's work.
+    """
+
+    def __init__(self) -> None:
+        self._thread: int | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=self._begin)
+
+    def run(self, errand: Callable[[], T]) -> T:
+        """Do ``errand`` in the thread and return what it returns, or raise what it raises.
+
+        From the thread itself it is done at once.
+        """
+        if threading.get_ident() == self._thread:
+            return errand()
+        return self._pool.submit(errand).result()
+
+    def post(self, errand: Callable[[], T]) -> Future[T]:
+        """Do ``errand`` in the thread when its turn comes, and don't wait for it."""
+        return self._pool.submit(errand)
+
+    def close(self) -> None:
+        """Do what was posted, and end the thread."""
+        self._pool.shutdown()
+
+    def _begin(self) -> None:
+        self._thread = threading.get_ident()
