@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
+from engine.drawing.frame_loop import FrameLoop
 from engine.endpoint.client import EndpointAddress, RunPodEndpoint
 from engine.endpoint.preparations import Preparations
 from engine.errors import InternalError
@@ -111,7 +112,8 @@ class Engine:
         sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
         jobs = Jobs(records, _now)
-        generation = Generation(store, jobs, sessions, library, sounds, renderer, EncoderSettings())
+        loop = FrameLoop(renderer.lipsync, renderer.thread)
+        generation = Generation(store, jobs, sessions, library, sounds, renderer, loop, EncoderSettings())
         return cls(settings, store, records, renderer, fetcher, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
@@ -166,6 +168,11 @@ class Engine:
         session_id = request.session_id or session_of_job(job_key)
         report = _reporting(progress, {"session_id": session_id, "status": "preparing"})
         return self.sessions.create(request, session_id, job_key, scratch, report, cancel)
+
+    @property
+    def worn(self) -> bool:
+        """Whether a fresh worker should take this one's place: its device has run out of memory."""
+        return self.generation.loop.worn
 
     def health(self) -> HealthReply:
         """How the worker is, without doing any work."""

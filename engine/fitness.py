@@ -56,10 +56,10 @@ def check_scratch(folder: Path) -> None:
 
 def check_rendering(renderer: Renderer, folder: Path) -> None:
     """Listen, draw and encode for a moment, which also loads everything that the first job would wait for."""
-    listener = renderer.lipsync.listen()
+    listener = renderer.lipsync.listen(live=False)
     listener.push(np.zeros(HEARD_RATE, np.float32))
     listener.finish()
-    renderer.lipsync.warm()
+    renderer.thread.run(renderer.lipsync.warm)
     picture = I420(np.full((96, 64), 128, np.uint8))
     sound = np.zeros(PLAYED_PER_FRAME, np.int16)
     video, audio = folder / f"warm-{uuid.uuid4()}.mp4", folder / f"warm-{uuid.uuid4()}.mp3"

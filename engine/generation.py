@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.key import canonical_hash
 from engine.avatar.library import AvatarLibrary
 from engine.cancel import Cancelled, CancelToken
+from engine.drawing.frame_loop import FrameLoop
 from engine.errors import EngineError, SessionFailed, SessionNotFound
 from engine.jobs import JobName, Jobs
 from engine.kept_speech import KeptSpeech
@@ -80,6 +81,7 @@ class Generation:
     library: AvatarLibrary
     sounds: Sounds
     renderer: Renderer
+    loop: FrameLoop
     encoder: EncoderSettings
 
     def run(self, run: Run) -> GenerateReply:
@@ -118,7 +120,8 @@ class Generation:
         began = time.perf_counter()
         sound, avatar = self._sound_and_avatar(run)
         ready = time.perf_counter()
-        made = self._video(run, sound, avatar)
+        with closing(sound.pieces):
+            made = self._video(run, sound, avatar)
         run.cancel.check()
         self._require_session(run)
         drawn = time.perf_counter()
@@ -169,8 +172,9 @@ class Generation:
                 comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
                 encoder=self.encoder,
                 fragments=run.fragments,
+                live=run.fragments is not None,
             )
-            pipeline = Pipeline(video, self.renderer.lipsync, run.cancel)
+            pipeline = Pipeline(video, self.loop, run.cancel)
             return pipeline.run(lambda done: report(DRAWING, done / max(sound.likely_frames, done + 1)))
 
     def _generated(self, run: Run, sound: Sound, made: MadeVideo) -> Generated:
@@ -188,7 +192,7 @@ class Generation:
             voice_used=sound.voice_used,
             tts_characters=sound.characters,
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
-            gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.seconds.get("drawing", 0.0), 3),
+            gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.device_seconds, 3),
             expires_at=self._expires_at(run),
             warnings=[*sound.warnings, *self._avatar_warnings(run)],
             metadata=run.request.metadata,

@@ -1,8 +1,9 @@
 """Sound and a prepared avatar in, a video out: stages joined by bounded queues.
 
-    pieces of sound -> beats (a frame's sound and its feature) -> drawn frames -> encoders
+    pieces of sound -> beats (a frame's sound and its feature) -> shots in the frame loop -> pictures -> encoders
 
-Each arrow is a queue of a fixed length, so memory does not grow with the length of the speech.
+Each arrow is a queue of a fixed length, so memory does not grow with the length of the speech. The frame loop is
+shared by all jobs of the worker; the other stages are the job's own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.cancel import CancelToken
+from engine.drawing.frame_loop import DrawnFrame, FrameLoop, JobFrames
 from engine.lipsync.order import FrameOrder
-from engine.lipsync.renderer import FaceTrack, Feature, FrameSource, LipSync, Shot
+from engine.lipsync.renderer import FaceTrack, Feature, FrameSource, Shot
 from engine.speech.resample import Downsampler
 from engine.speech.voice import Samples, SpeechPiece, Word
 from engine.stages import beside
@@ -32,7 +34,8 @@ from engine.video.thumbnail import thumbnail
 
 BEATS_AHEAD = 4 * FRAME_RATE
 FRAMES_AHEAD = 8
-DRAWN_AT_ONCE = 4
+BATCHES_AHEAD = 2
+"""So many of the largest batches one job may have in the loop: while one is drawn, the next collects."""
 ALPHAS_KEPT = 64
 """An avatar has one mask or one a frame: the first is prepared once, and of the others few are held."""
 
@@ -50,6 +53,15 @@ class Beat:
 
 
 @dataclass(frozen=True)
+class Underway:
+    """A shot on its way through the frame loop; ``drawn`` is None where it shows no face and passes unchanged."""
+
+    shot: Shot
+    drawn: DrawnFrame | None
+    samples: Samples
+
+
+@dataclass(frozen=True)
 class Finished:
     """A frame of the video with its sound."""
 
@@ -61,10 +73,11 @@ class Finished:
 class VideoRequest:
     """What to make and where to put it: ``folder`` exists and is the caller's to remove.
 
-    ``fragments`` is given the video while it is being made, as a fragmented MP4.
+    ``fragments`` is given the video while it is being made, as a fragmented MP4. ``live``: somebody watches it
+    meanwhile, so that frames are drawn from the sound so far.
     """
 
-    pieces: Iterator[SpeechPiece]
+    pieces: Generator[SpeechPiece, None, None]
     frames: FrameSource
     track: FaceTrack
     order: FrameOrder
@@ -72,11 +85,16 @@ class VideoRequest:
     comment: str
     encoder: EncoderSettings
     fragments: FragmentSink | None = None
+    live: bool = False
 
 
 @dataclass(frozen=True)
 class MadeVideo:
-    """The files of a finished video. ``seconds`` is how long each stage was busy."""
+    """The files of a finished video.
+
+    seconds: how long each stage was busy. device_seconds: the video's share of the time that the frame loop's batches
+    took.
+    """
 
     video: Path
     audio: Path
@@ -84,6 +102,7 @@ class MadeVideo:
     frames: int
     words: tuple[Word, ...]
     seconds: dict[str, float]
+    device_seconds: float
 
     @property
     def duration(self) -> float:
@@ -121,11 +140,11 @@ class FrameSound:
 
 
 class Pipeline:
-    """Makes one video. ``words`` fills while the speech is made."""
+    """Makes one video in the worker's frame loop. ``words`` fills while the speech is made."""
 
-    def __init__(self, request: VideoRequest, lipsync: LipSync, cancel: CancelToken) -> None:
+    def __init__(self, request: VideoRequest, loop: FrameLoop, cancel: CancelToken) -> None:
         self._request = request
-        self._lipsync = lipsync
+        self._loop = loop
         self._cancel = cancel
         self._clock = StageClock()
         self._words: list[Word] = []
@@ -139,22 +158,27 @@ class Pipeline:
         video, audio = self._request.folder / "video.mp4", self._request.folder / "audio.mp3"
         with ExitStack() as stack:
             beats = stack.enter_context(beside(self._beats(), BEATS_AHEAD, "listening"))
-            finished = stack.enter_context(beside(self._draw(beats), FRAMES_AHEAD, "drawing"))
+            place = stack.enter_context(self._loop.job())
+            ahead = BATCHES_AHEAD * self._loop.batch_sizes[-1]
+            underway = stack.enter_context(beside(self._shots(beats, place), ahead, "reading"))
+            finished = stack.enter_context(beside(self._finished(underway), FRAMES_AHEAD, "composing"))
             picture, frames = self._encode(finished, video, audio, done)
         duration = frames / FRAME_RATE
         words = tuple(
             Word(word.text, word.start, min(word.end, duration)) for word in self._words if word.start < duration
         )
-        return MadeVideo(video, audio, picture, frames, words, dict(self._clock.seconds))
+        seconds = dict(self._clock.seconds)
+        return MadeVideo(video, audio, picture, frames, words, seconds, place.device_seconds)
 
     def _beats(self) -> Generator[Beat, None, None]:
         sound = FrameSound()
         numbers = itertools.count() if self._request.order.limit is None else range(self._request.order.limit)
-        for number, feature in zip(numbers, self._features(sound), strict=False):
-            yield Beat(number, feature, sound.take())
+        with closing(self._request.pieces):
+            for number, feature in zip(numbers, self._features(sound), strict=False):
+                yield Beat(number, feature, sound.take())
 
     def _features(self, sound: FrameSound) -> Generator[Feature, None, None]:
-        listener, downsampler = self._lipsync.listen(), Downsampler()
+        listener, downsampler = self._loop.listen(live=self._request.live), Downsampler()
         for piece in self._spoken():
             sound.append(piece.samples)
             self._words.extend(piece.words)
@@ -175,31 +199,29 @@ class Pipeline:
                 return
             yield piece
 
-    def _draw(self, beats: Iterable[Beat]) -> Generator[Finished, None, None]:
-        for batch in _batches(beats, DRAWN_AT_ONCE):
+    def _shots(self, beats: Iterable[Beat], place: JobFrames) -> Generator[Underway, None, None]:
+        for beat in beats:
             self._cancel.check()
-            yield from self._drawn(batch)
+            index = self._request.order[beat.number]
+            with self._clock.busy("reading"):
+                frame = self._request.frames.frame(index)
+            shot = Shot(frame, index, self._request.track, beat.feature)
+            drawn = None if shot.track.box(index) is None else place.draw(shot)
+            yield Underway(shot, drawn, beat.samples)
 
-    def _drawn(self, beats: list[Beat]) -> list[Finished]:
-        indices = [self._request.order[beat.number] for beat in beats]
-        with self._clock.busy("reading"):
-            frames = [self._request.frames.frame(index) for index in indices]
-        shots = [
-            Shot(frame, index, self._request.track, beat.feature)
-            for frame, index, beat in zip(frames, indices, beats, strict=True)
-        ]
-        faces = [shot for shot in shots if shot.track.box(shot.index) is not None]
+    def _finished(self, underway: Iterable[Underway]) -> Generator[Finished, None, None]:
+        for item in underway:
+            picture = item.shot.frame if item.drawn is None else self._composed(item.shot, item.drawn)
+            yield Finished(picture, item.samples)
+
+    def _composed(self, shot: Shot, drawn: DrawnFrame) -> I420:
+        finish = drawn.wait(self._cancel)
         with self._clock.busy("drawing"):
-            crops = iter(self._lipsync.draw(faces))
-        with self._clock.busy("composing"):
-            pictures = [self._composed(shot, crops) for shot in shots]
-        return [Finished(picture, beat.samples) for picture, beat in zip(pictures, beats, strict=True)]
-
-    def _composed(self, shot: Shot, crops: Iterator[I420]) -> I420:
+            crop = finish()
         box = shot.track.box(shot.index)
-        if box is None:
-            return shot.frame
-        return compose(shot.frame, next(crops), box, self._alpha(int(shot.track.mask_index[shot.index])))
+        assert box is not None
+        with self._clock.busy("composing"):
+            return compose(shot.frame, crop, box, self._alpha(int(shot.track.mask_index[shot.index])))
 
     def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> tuple[bytes, int]:
         picture, frames = b"", 0
@@ -219,9 +241,3 @@ class Pipeline:
         width, height = self._request.frames.size
         encoder, comment = self._request.encoder, self._request.comment
         return Mp4Writer(path, width, height, encoder, comment=comment, fragments=self._request.fragments)
-
-
-def _batches(items: Iterable[Beat], size: int) -> Iterator[list[Beat]]:
-    walk = iter(items)
-    while batch := list(itertools.islice(walk, size)):
-        yield batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ CHARACTERS_PER_SECOND = 15
 class Sound:
     """Sound about to be made or read. ``likely_frames`` is a guess for text and exact for a recording."""
 
-    pieces: Iterator[SpeechPiece]
+    pieces: Generator[SpeechPiece, None, None]
     likely_frames: int
     voice_used: str | None = None
     characters: int = 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import av
@@ -13,9 +15,11 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.cancel import Cancelled, CancelToken
+from engine.drawing.frame_loop import FrameLoop
+from engine.drawing.model_thread import ModelThread
 from engine.errors import AudioUnreadable
 from engine.lipsync.order import FrameOrder
-from engine.lipsync.renderer import Array, Face, FaceTrack, Shot
+from engine.lipsync.renderer import Array, Face, FaceTrack, Finish, Shot
 from engine.pipeline import MadeVideo, Pipeline, VideoRequest
 from engine.schemas import SyncMode
 from engine.speech.voice import SpeechPiece, Word
@@ -24,6 +28,7 @@ from engine.video.encode import EncoderSettings
 from engine.video.i420 import I420
 
 WIDTH, HEIGHT, COUNT = 64, 96, 5
+STAGES = {"listening", "reading", "composing"}
 
 
 class Greys:
@@ -62,24 +67,45 @@ class LoudnessListener:
         return self.push(np.pad(self._heard, (0, HEARD_PER_FRAME - len(self._heard))))
 
 
+@dataclass(frozen=True)
+class Painting:
+    shots: tuple[Shot, ...]
+
+    def wait(self) -> list[Finish]:
+        return [partial(painted, shot) for shot in self.shots]
+
+
+def painted(shot: Shot) -> I420:
+    box = shot.track.box(shot.index)
+    assert box is not None
+    crop = shot.frame.crop(box)
+    crop.y[:] = 235 if shot.feature > 0.05 else 16
+    return crop
+
+
 class LoudnessPainter:
     name = "painter"
+    batch_sizes = (1, 3)
 
-    def listen(self) -> LoudnessListener:
+    def __init__(self) -> None:
+        self.live: list[bool] = []
+
+    def listen(self, *, live: bool) -> LoudnessListener:
+        self.live.append(live)
         return LoudnessListener()
 
-    def draw(self, shots: Sequence[Shot]) -> list[I420]:
-        crops = []
-        for shot in shots:
-            box = shot.track.box(shot.index)
-            assert box is not None
-            crop = shot.frame.crop(box)
-            crop.y[:] = 235 if shot.feature > 0.05 else 16
-            crops.append(crop)
-        return crops
+    def begin(self, shots: Sequence[Shot]) -> Painting:
+        return Painting(tuple(shots))
+
+    def relieve(self) -> None:
+        pass
 
     def warm(self) -> None:
         pass
+
+
+def spoken(pieces: Iterable[SpeechPiece]) -> Generator[SpeechPiece, None, None]:
+    yield from pieces
 
 
 def track(faceless: set[int]) -> FaceTrack:
@@ -97,14 +123,14 @@ def tone(frames: int, amplitude: int) -> NDArray[np.int16]:
 
 def make(
     folder: Path,
-    pieces: Sequence[SpeechPiece] | Iterator[SpeechPiece],
+    pieces: Iterable[SpeechPiece],
     mode: SyncMode = "loop",
     faceless: set[int] | None = None,
     cancel: CancelToken | None = None,
     done: list[int] | None = None,
 ) -> MadeVideo:
     request = VideoRequest(
-        pieces=iter(pieces),
+        pieces=pieces if isinstance(pieces, Generator) else spoken(pieces),
         frames=Greys(),
         track=track(faceless or set()),
         order=FrameOrder(mode, COUNT),
@@ -112,8 +138,9 @@ def make(
         comment="test",
         encoder=EncoderSettings(crf=12),
     )
-    pipeline = Pipeline(request, LoudnessPainter(), cancel or CancelToken())
-    return pipeline.run((done if done is not None else []).append)
+    with closing(ModelThread()) as thread:
+        pipeline = Pipeline(request, FrameLoop(LoudnessPainter(), thread), cancel or CancelToken())
+        return pipeline.run((done if done is not None else []).append)
 
 
 @dataclass(frozen=True)
@@ -187,7 +214,7 @@ def test_an_error_in_the_sound_ends_everything(tmp_path: Path) -> None:
 
     with pytest.raises(AudioUnreadable, match="in the middle"):
         make(tmp_path, broken())
-    assert not {thread.name for thread in threading.enumerate()} & {"listening", "drawing"}
+    assert not {thread.name for thread in threading.enumerate()} & STAGES
     assert not list(tmp_path.iterdir())
 
 
@@ -202,7 +229,7 @@ def test_cancel_in_the_middle_leaves_no_thread_and_no_file(tmp_path: Path) -> No
     endless = (SpeechPiece(tone(25, 0)) for _ in iter(int, 1))
     with pytest.raises(Cancelled):
         make(tmp_path, endless, cancel=cancel, done=CancelAtThree())
-    assert not {thread.name for thread in threading.enumerate()} & {"listening", "drawing"}
+    assert not {thread.name for thread in threading.enumerate()} & STAGES
     assert not list(tmp_path.iterdir())
 
 
@@ -210,3 +237,17 @@ def test_stages_say_how_long_they_were_busy(tmp_path: Path) -> None:
     made = make(tmp_path, [SpeechPiece(tone(25, 0))])
     assert {"speech", "listening", "reading", "drawing", "composing", "encoding"} == set(made.seconds)
     assert all(seconds >= 0 for seconds in made.seconds.values())
+
+
+def test_the_sound_is_ended_however_the_video_ends(tmp_path: Path) -> None:
+    ended: list[str] = []
+
+    def sound() -> Generator[SpeechPiece, None, None]:
+        try:
+            while True:
+                yield SpeechPiece(tone(25, 0))
+        finally:
+            ended.append("ended")
+
+    make(tmp_path, sound(), mode="cut_off")
+    assert ended == ["ended"]

@@ -7,15 +7,14 @@ from contextlib import contextmanager
 
 from engine.cancel import CancelToken
 from engine.drawing.model_thread import ModelThread
-from engine.lipsync.renderer import LipSync, Shot
-from engine.video.i420 import I420
+from engine.lipsync.renderer import Finish, LipSync, Listener, Shot
 
 
 class DrawnFrame:
     """One shot on its way through the loop."""
 
-    def picture(self, cancel: CancelToken) -> I420:
-        """Wait until the shot is drawn, and finish it in the calling thread. Called once.
+    def wait(self, cancel: CancelToken) -> Finish:
+        """Wait until the device has drawn the shot: how it is finished, in the caller's thread. Called once.
 
         Raises Cancelled, DeviceMemoryFull, and what the renderer raises.
         """
@@ -36,6 +35,15 @@ class FrameLoop:
     """Draws with ``lipsync`` on ``thread`` for every job of the worker."""
 
     def __init__(self, lipsync: LipSync, thread: ModelThread) -> None:
+        raise NotImplementedError
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The renderer's."""
+        raise NotImplementedError
+
+    def listen(self, *, live: bool) -> Listener:
+        """The renderer's listener for one job's sound."""
         raise NotImplementedError
 
     @property

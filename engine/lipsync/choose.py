@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError, WeightsMissing
 from engine.lipsync.gpu import has_gpu
 from engine.lipsync.musetalk_models import COMMAND, are_installed
@@ -16,13 +17,17 @@ from engine.settings import Settings
 
 @dataclass(frozen=True)
 class Renderer:
-    """A preparer and the lip sync that draws what it prepared; ``device`` is what they run on, "cuda" or "cpu"."""
+    """A preparer and the lip sync that draws what it prepared.
+
+    device: what they run on, "cuda" or "cpu". thread: the one that the lip sync's model belongs to.
+    """
 
     name: str
     revision: str
     device: str
     preparer: Preparer
     lipsync: LipSync
+    thread: ModelThread
 
 
 def choose_renderer(settings: Settings, gpu: Callable[[], bool] = has_gpu) -> Renderer:
@@ -47,7 +52,7 @@ def choose_renderer(settings: Settings, gpu: Callable[[], bool] = has_gpu) -> Re
 
 def _preview() -> Renderer:
     preparer = PreviewPreparer()
-    return Renderer(preparer.name, preparer.revision, "cpu", preparer, PreviewLipSync())
+    return Renderer(preparer.name, preparer.revision, "cpu", preparer, PreviewLipSync(), ModelThread())
 
 
 def _musetalk(settings: Settings, gpu: bool) -> Renderer:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
 
 from engine.lipsync.mouth_inside import Tone, paint_inside
 from engine.lipsync.mouth_warp import Field, Lips, Mouth, Warp, warp
-from engine.lipsync.renderer import Listener, Shot
+from engine.lipsync.renderer import Finish, Listener, Shot
 from engine.lipsync.speech_shape import PreviewListener
 from engine.video.i420 import I420, Bytes
 
 PREVIEW = "preview"
 MOUTH, TONE = "mouth", "tone"
 """Names of the track's arrays: (N, 7) and (N, 4) float32, the fields of Mouth and of Tone in order."""
+
+
+BATCH_SIZES = (1, 2, 4)
 
 
 class PreviewLipSync:
@@ -25,18 +30,37 @@ class PreviewLipSync:
     def name(self) -> str:
         return PREVIEW
 
-    def listen(self) -> Listener:
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        return BATCH_SIZES
+
+    def listen(self, *, live: bool) -> Listener:
+        """The same for every use: what a frame shows depends on no later sound."""
         return PreviewListener()
 
-    def draw(self, shots: Sequence[Shot]) -> list[I420]:
-        """A picture of each shot's box; with a resting mouth it is the frame's own, byte for byte.
+    def begin(self, shots: Sequence[Shot]) -> PreviewDrawing:
+        """No device is at it: each job's own thread draws when it finishes a shot.
 
-        A shot's feature is (opening 0..1, width -1..1).
+        With a resting mouth the picture is the frame's own, byte for byte. A shot's feature is (opening 0..1,
+        width -1..1).
         """
-        return [_drawn(shot) for shot in shots]
+        return PreviewDrawing(tuple(shots))
+
+    def relieve(self) -> None:
+        """Does nothing: no device holds memory."""
 
     def warm(self) -> None:
         """Does nothing: the first drawing is like the later ones."""
+
+
+@dataclass(frozen=True)
+class PreviewDrawing:
+    """Shots that wait for their own threads."""
+
+    shots: tuple[Shot, ...]
+
+    def wait(self) -> list[Finish]:
+        return [partial(_drawn, shot) for shot in self.shots]
 
 
 def _drawn(shot: Shot) -> I420:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from engine.timebase import PLAYED_RATE
 PIECE_SAMPLES = PLAYED_RATE // 2
 
 
-def read_pieces(path: Path) -> Iterator[SpeechPiece]:
+def read_pieces(path: Path) -> Generator[SpeechPiece, None, None]:
     """The sound in ``path`` (raw int16, mono, 48 kHz, the machine's byte order) in pieces of half a second."""
     with path.open("rb") as file:
         while block := file.read(PIECE_SAMPLES * 2):

@@ -81,8 +81,8 @@ class TestPreview:
 
     def test_each_job_listens_for_itself(self) -> None:
         lipsync = choose_renderer(Settings(renderer="preview")).lipsync
-        assert isinstance(lipsync.listen(), PreviewListener)
-        assert lipsync.listen() is not lipsync.listen()
+        assert isinstance(lipsync.listen(live=False), PreviewListener)
+        assert lipsync.listen(live=False) is not lipsync.listen(live=False)
 
     @pytest.mark.parametrize("renderer", ["auto", "preview"])
     def test_it_needs_neither_torch_nor_onnxruntime(self, renderer: str) -> None:
@@ -124,7 +124,7 @@ class TestMuseTalk:
 
     @pytest.mark.parametrize(("asked", "speaks"), [(True, 0.0), (False, 1.0)])
     def test_whether_the_mouth_rests_is_a_setting(self, weights: Path, asked: bool, speaks: float) -> None:
-        listener = loaded(weights, rest_in_silence=asked).lipsync.listen()
+        listener = loaded(weights, rest_in_silence=asked).lipsync.listen(live=False)
         listener.push(np.zeros(16_000, np.float32))
         assert {frame.speaks for frame in listener.finish()} == {speaks}
 

@@ -26,9 +26,13 @@ def box_of(track: FaceTrack) -> Box:
     return box
 
 
+def drawn_together(shots: list[Shot]) -> list[I420]:
+    return [finish() for finish in PreviewLipSync().begin(shots).wait()]
+
+
 def drawn(track: FaceTrack, opening: float, width: float, frame: I420 | None = None) -> I420:
     shot = Shot(frame or grace(), 0, track, np.array([opening, width], np.float32))
-    return PreviewLipSync().draw([shot])[0]
+    return drawn_together([shot])[0]
 
 
 def dark_below_line(track: FaceTrack, picture: I420) -> NDArray[np.bool_]:
@@ -110,7 +114,7 @@ def test_a_smiles_own_teeth_stay_where_they_are() -> None:
 
 def test_drawing_is_deterministic_and_in_order(track: FaceTrack) -> None:
     shots = [Shot(grace(), 0, track, np.array([o, 0.2], np.float32)) for o in (0.1, 0.9)]
-    once, again = PreviewLipSync().draw(shots), PreviewLipSync().draw(shots[::-1])[::-1]
+    once, again = drawn_together(shots), drawn_together(shots[::-1])[::-1]
     assert all(np.array_equal(a.packed, b.packed) for a, b in zip(once, again, strict=True))
 
 
