@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from bench.cpu_time import cpu_seconds
-from bench.reference_way import composed_to_png, encoded_twice
+from bench.reference_composition import composed_to_png
+from bench.reference_encoding import encoded_twice
 from bench.scene import Scene, swaying_scene
 from bench.table import Table, met
 from engine.timebase import PLAYED_PER_FRAME, PLAYED_RATE

@@ -11,9 +11,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import av
-
-PACKAGES = ("numpy", "opencv-python-headless", "av", "pillow", "torch")
+PACKAGES = ("numpy", "opencv-python-headless", "av", "pillow", "torch", "triton", "diffusers", "transformers")
 NO_GPU = "not measured on a GPU"
 
 
@@ -48,7 +46,7 @@ def describe(now: datetime) -> Machine:
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
-        packages=(*_versions(), f"FFmpeg {av.ffmpeg_version_info}"),
+        packages=(*_versions(), *_ffmpeg()),
         gpu=_gpu(),
         date=f"{now:%Y-%m-%d %H:%M} UTC",
     )
@@ -68,6 +66,15 @@ def _versions() -> list[str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _ffmpeg() -> list[str]:
+    """PyAV's, where it is: a machine that only the networks are measured on may lack it."""
+    try:
+        import av
+    except ModuleNotFoundError:
+        return []
+    return [f"FFmpeg {av.ffmpeg_version_info}"]
 
 
 def _gpu() -> str:

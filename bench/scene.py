@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from av import VideoFrame
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
+from engine.video.bgr import i420_of
 from engine.video.i420 import I420, Box, Bytes
 
 SWAY = 16
@@ -45,8 +44,8 @@ def swaying_scene(width: int, height: int, side: int, count: int) -> Scene:
     box = Box(left, top, left + side, top + side)
     bgr_frames = list(_swaying(width, height, count))
     bgr_crops = [_mouth(frame[box.top : box.bottom, box.left : box.right], at) for at, frame in enumerate(bgr_frames)]
-    frames = [_planar(picture) for picture in bgr_frames]
-    crops = [_planar(picture) for picture in bgr_crops]
+    frames = [i420_of(picture) for picture in bgr_frames]
+    crops = [i420_of(picture) for picture in bgr_crops]
     return Scene(frames, bgr_frames, crops, bgr_crops, box, lower_half(side))
 
 
@@ -83,8 +82,3 @@ def _mouth(face: Bytes, at: int) -> Bytes:
     opening = round(side * 0.06 * (1 + np.sin(at / 2)))
     cv2.ellipse(picture, (side // 2, side * 3 // 4), (side // 6, opening), 0, 0, 360, (40, 30, 60), -1)
     return picture
-
-
-def _planar(picture: Bytes) -> I420:
-    frame = VideoFrame.from_ndarray(picture, "bgr24").reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
-    return I420(np.asarray(frame.to_ndarray(), np.uint8))

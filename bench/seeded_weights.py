@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import time
-import zlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from safetensors.torch import save_file
 
 from bench.network_sizes import FULL, QUICK
 from bench.official_configs import TEXT_POSITIONS, VOCABULARY, official_configs
+from bench.random_weights import seeded_tensor
 from builder.weights_folder import digest_of
 from engine.nets.bisenet import BiSeNet
 from engine.nets.checkpoint import State
@@ -35,8 +35,6 @@ from engine.nets.weight_files import PACKED_FOLDER, Official
 from engine.nets.whisper import CHECKPOINT_PREFIX, WhisperConfig, WhisperEncoder
 
 DECODER_PREFIX = "model.decoder."
-BATCHES_SEEN = 79_999
-SHIFT = 0.02
 
 
 def write_seeded(folder: Path, configs: NetworkConfigs, seed: int) -> None:
@@ -75,7 +73,7 @@ def official_layout(configs: NetworkConfigs) -> dict[Official, State]:
 def seeded_state(layout: Mapping[str, torch.Tensor], seed: int) -> State:
     """Random tensors for a layout on ``meta``; each follows from the seed and its key alone."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        tensors = pool.map(partial(_tensor, seed), layout, layout.values())
+        tensors = pool.map(partial(seeded_tensor, seed, device=torch.device("cpu")), layout, layout.values())
         return dict(zip(layout, tensors, strict=True))
 
 
@@ -100,20 +98,6 @@ def _old_name(key: str) -> str:
         if f".attentions.0.{modern}." in key:
             return key.replace(f".{modern}.", f".{old}.")
     return key
-
-
-def _tensor(seed: int, key: str, like: torch.Tensor) -> torch.Tensor:
-    if not like.is_floating_point():
-        return torch.full(like.shape, BATCHES_SEEN, dtype=like.dtype)
-    tensor = torch.empty(like.shape)
-    # torch's generator takes no more than 32 bits of its seed.
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {key}".encode()))
-    if key.endswith(("bias", "running_mean")):
-        return tensor.normal_(0, SHIFT, generator=generator)
-    if like.dim() == 1:
-        # Scales and variances of normalisations.
-        return tensor.uniform_(0.5, 1.5, generator=generator)
-    return tensor.normal_(0, tensor[0].numel() ** -0.5, generator=generator)
 
 
 def _save(state: State, official: Official, place: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.compose_encode import Comparison, Report, Spent, compared, encoded_alone, whole_box
 from bench.machine import describe
-from bench.reference_way import pasted
+from bench.reference_composition import pasted
 from bench.scene import swaying_scene
 from engine.video.compose import Alpha, compose
 from engine.video.i420 import I420, Box
