@@ -9,9 +9,6 @@ from engine.streams.layout import Segment
 TARGET_SECONDS = 2
 """No segment is longer."""
 
-FIRST_SECONDS = 1
-"""The first segment is shorter than the others, so that a player begins early."""
-
 
 def playlist(init_url: str | None, segments: Sequence[Segment], *, ended: bool) -> str:
     """The media playlist (RFC 8216, version 7 for fragmented MP4) of the segments that are there.
