@@ -30,9 +30,11 @@ from pathlib import Path
 import handler
 import torch
 from bench.network_sizes import QUICK
+from engine.drawing.model_thread import ModelThread
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.nets.networks import Networks
-MuseTalkLipSync(Networks.load(Path(sys.argv[1]), QUICK, torch.device("cpu"), torch.float32))
+networks = Networks.load(Path(sys.argv[1]), QUICK, torch.device("cpu"), torch.float32)
+MuseTalkLipSync(networks, ModelThread()).warm()
 {TELL}
 """
 

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import torch
 
+from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError
 from engine.lipsync.choose import Renderer
 from engine.lipsync.landmarks import FaceLandmarks
-from engine.lipsync.musetalk import MUSETALK, MuseTalkLipSync
+from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_look import MuseTalkEyes
 from engine.lipsync.musetalk_models import DWPOSE, models_of, revision_of
 from engine.lipsync.musetalk_prepare import MuseTalkPreparer
+from engine.lipsync.musetalk_track import MUSETALK
 from engine.nets.networks import NetworkConfigs, Networks
 from engine.nets.weight_files import PACKED_FOLDER
 from engine.settings import Settings
@@ -44,12 +46,14 @@ def load_musetalk(settings: Settings, gpu: bool, configs: NetworkConfigs | None 
     """
     device = _device(gpu)
     dtype = torch.float32 if device.type == "cpu" else DTYPES[settings.model_dtype]
-    loaded = _load(settings, configs or NetworkConfigs(), device, dtype)
+    thread = ModelThread()
+    loaded = _load(settings, configs or NetworkConfigs(), device, dtype, thread)
     revision = _revision(settings, loaded.models, dtype)
     log.info("MuseTalk %s on %s, landmarks on %s.", revision, device.type, loaded.landmarks.device)
-    preparer = MuseTalkPreparer(MuseTalkEyes(loaded.networks), loaded.landmarks, revision, smooth=settings.smooth_boxes)
-    lipsync = MuseTalkLipSync(loaded.networks, rests=settings.rest_in_silence)
-    return Renderer(MUSETALK, revision, device.type, preparer, lipsync)
+    eyes = MuseTalkEyes(loaded.networks, thread)
+    preparer = MuseTalkPreparer(eyes, loaded.landmarks, revision, smooth=settings.smooth_boxes)
+    lipsync = thread.run(lambda: MuseTalkLipSync(loaded.networks, thread, rests=settings.rest_in_silence))
+    return Renderer(MUSETALK, revision, device.type, preparer, lipsync, thread)
 
 
 def _device(gpu: bool) -> torch.device:
@@ -63,11 +67,13 @@ def _device(gpu: bool) -> torch.device:
     return torch.device("cuda")
 
 
-def _load(settings: Settings, configs: NetworkConfigs, device: torch.device, dtype: torch.dtype) -> _Loaded:
+def _load(
+    settings: Settings, configs: NetworkConfigs, device: torch.device, dtype: torch.dtype, thread: ModelThread
+) -> _Loaded:
     weights = settings.weights_dir
     with ThreadPoolExecutor(1, thread_name_prefix="landmarks") as beside:
         landmarks = beside.submit(_landmarks, weights, settings.least_face_score)
-        networks = Networks.load(weights / PACKED_FOLDER, configs, device, dtype)
+        networks = thread.run(lambda: Networks.load(weights / PACKED_FOLDER, configs, device, dtype))
         return _Loaded(networks, landmarks.result(), models_of(weights))
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from engine.drawing.model_thread import ModelThread
 from engine.lipsync.face_box import Bounds
 from engine.lipsync.face_mask import parser_input
-from engine.lipsync.musetalk import SIDE, no_numbers
+from engine.lipsync.musetalk import no_numbers
+from engine.lipsync.musetalk_track import SIDE
 from engine.nets.networks import Networks
 from engine.video.i420 import Bytes
 
@@ -49,20 +51,28 @@ class Seen:
 
 
 class MuseTalkEyes:
-    """The networks of the preparation, which see up to ``batch`` frames at once; by default what suits the device."""
+    """The networks of the preparation, which see up to ``batch`` frames at once; by default what suits the device.
 
-    def __init__(self, networks: Networks, batch: int | None = None) -> None:
+    They run in ``thread``, between two batches of what is drawn meanwhile.
+    """
+
+    def __init__(self, networks: Networks, thread: ModelThread, batch: int | None = None) -> None:
         self._networks = networks
+        self._thread = thread
         self.batch = batch or (GPU_BATCH if networks.device.type == "cuda" else CPU_BATCH)
 
     def see(self, looks: Sequence[Look]) -> Seen:
         """Raises ConfigurationError where latents are no finite numbers."""
-        with torch.inference_mode():
-            latents = self._latents(np.stack([look.face for look in looks]))
-            classes: Bytes = self._classes(np.stack([look.surroundings for look in looks]))
-        if not np.isfinite(latents).all():
+        faces = np.stack([look.face for look in looks])
+        surroundings = np.stack([look.surroundings for look in looks])
+        seen = self._thread.run(lambda: self._seen(faces, surroundings))
+        if not np.isfinite(seen.latents).all():
             raise no_numbers()
-        return Seen(latents, classes)
+        return seen
+
+    def _seen(self, faces: Bytes, surroundings: NDArray[np.float32]) -> Seen:
+        with torch.inference_mode():
+            return Seen(self._latents(faces), self._classes(surroundings))
 
     def _latents(self, faces: Bytes) -> NDArray[np.float16]:
         # Contiguous, since torch's group norm over channels that lie last loses digits on a CPU.

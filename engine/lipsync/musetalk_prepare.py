@@ -14,9 +14,9 @@ from engine.lipsync.face_box import Bounds, BoundsPath, BoxRules, Points, bounds
 from engine.lipsync.face_mask import MaskRules, blend_mask
 from engine.lipsync.face_report import demand_face
 from engine.lipsync.landmarks import Landmarks
-from engine.lipsync.musetalk import FACE_BOX, LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.musetalk_look import Look, MuseTalkEyes, Seen
 from engine.lipsync.musetalk_report import musetalk_warnings
+from engine.lipsync.musetalk_track import FACE_BOX, LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import Array, Face, FaceTrack, FrameSource, Progress
 from engine.lipsync.shots import ShotChanges

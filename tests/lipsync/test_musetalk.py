@@ -11,13 +11,17 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError
-from engine.lipsync.musetalk import FACE_BOX, LATENT_SHAPE, LATENTS, HeardFrame, MuseTalkLipSync
+from engine.lipsync.musetalk import MuseTalkLipSync
+from engine.lipsync.musetalk_resting import HeardFrame
+from engine.lipsync.musetalk_track import FACE_BOX, LATENT_SHAPE, LATENTS
 from engine.lipsync.renderer import Array, Face, FaceTrack, Shot
 from engine.lipsync.windows import position_encoding
 from engine.timebase import HEARD_RATE
 from engine.video.compose import Alpha, compose
 from engine.video.i420 import I420, Box, Bytes
+from tests.lipsync.recorded_drawing import drawn
 from tests.lipsync.tiny_musetalk import HEIGHT, WIDTH, textured, tiny_networks
 
 BOX = Box(56, 60, 132, 122)
@@ -89,25 +93,25 @@ def far_apart(one: I420, other: I420) -> int:
 
 @pytest.fixture(scope="module")
 def lipsync() -> MuseTalkLipSync:
-    return MuseTalkLipSync(tiny_networks())
+    return MuseTalkLipSync(tiny_networks(), ModelThread())
 
 
 def test_inside_the_face_is_the_networks_picture(lipsync: MuseTalkLipSync) -> None:
     asked = shot()
-    crop = lipsync.draw([asked])[0]
+    crop = drawn(lipsync, [asked])[0]
     assert_shows(crop, BOX, drawn_alone(asked), BOUNDS)
     assert np.abs(crop.y.astype(int) - asked.frame.crop(BOX).y).mean() > 20
 
 
 def test_beside_the_face_the_crop_is_the_frames_own(lipsync: MuseTalkLipSync) -> None:
     asked = shot()
-    crop, own = lipsync.draw([asked])[0], asked.frame.crop(BOX)
+    crop, own = drawn(lipsync, [asked])[0], asked.frame.crop(BOX)
     assert np.abs(crop.y[:, :4].astype(int) - own.y[:, :4]).max() <= 1
 
 
 def test_outside_the_mask_the_frame_is_untouched_and_inside_it_is_the_drawing(lipsync: MuseTalkLipSync) -> None:
     asked = shot()
-    crop = lipsync.draw([asked])[0]
+    crop = drawn(lipsync, [asked])[0]
     picture = compose(asked.frame, crop, BOX, Alpha.of(mask()))
     changed = picture.y != asked.frame.y
     rows, columns = np.nonzero(changed)
@@ -133,30 +137,30 @@ def test_a_face_that_leaves_the_frame_is_cut_not_stretched(
     lipsync: MuseTalkLipSync, bounds: tuple[int, int, int, int], box: Box
 ) -> None:
     asked = shot(of=track(bounds=bounds, box=box))
-    crop = lipsync.draw([asked])[0]
+    crop = drawn(lipsync, [asked])[0]
     assert_shows(crop, box, drawn_alone(asked), bounds)
 
 
 def test_a_frame_is_drawn_the_same_alone_and_in_a_batch(lipsync: MuseTalkLipSync) -> None:
     shots = [shot(index) for index in (2, 0, 3, 1)]
-    together = lipsync.draw(shots)
-    assert all(far_apart(crop, lipsync.draw([one])[0]) <= 1 for crop, one in zip(together, shots, strict=True))
+    together = drawn(lipsync, shots)
+    assert all(far_apart(crop, drawn(lipsync, [one])[0]) <= 1 for crop, one in zip(together, shots, strict=True))
     assert far_apart(together[0], together[1]) > 20
 
 
 def test_a_resting_mouth_is_the_avatars_own(lipsync: MuseTalkLipSync) -> None:
     shots = [shot(0, 0.0), shot(1, 1.0), shot(2, 0.0)]
-    first, second, third = lipsync.draw(shots)
+    first, second, third = drawn(lipsync, shots)
     assert (first.packed == shots[0].frame.crop(BOX).packed).all()
     assert (third.packed == shots[2].frame.crop(BOX).packed).all()
-    assert far_apart(second, lipsync.draw([shots[1]])[0]) <= 1
+    assert far_apart(second, drawn(lipsync, [shots[1]])[0]) <= 1
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
 def test_a_mouth_on_its_way_to_rest_is_between_both(lipsync: MuseTalkLipSync, share: float) -> None:
-    between, drawn = lipsync.draw([shot(0, share)])[0], lipsync.draw([shot(0)])[0]
+    between, whole = drawn(lipsync, [shot(0, share)])[0], drawn(lipsync, [shot(0)])[0]
     own = textured(0).crop(BOX).packed.astype(float)
-    wanted = own + share * (drawn.packed.astype(float) - own)
+    wanted = own + share * (whole.packed.astype(float) - own)
     assert np.abs(between.packed - wanted).max() <= 1
 
 
@@ -164,7 +168,7 @@ def heard(lipsync: MuseTalkLipSync) -> list[HeardFrame]:
     """Half a second of a tone, a second of nothing, half a second of the tone."""
     time = np.arange(HEARD_RATE // 2) / HEARD_RATE
     tone = (0.3 * np.sin(2 * np.pi * 220 * time)).astype(np.float32)
-    listener = lipsync.listen()
+    listener = lipsync.listen(live=False)
     sound = np.concatenate([tone, np.zeros(HEARD_RATE, np.float32), tone])
     return [frame for part in np.array_split(sound, 7) for frame in listener.push(part)] + listener.finish()
 
@@ -181,9 +185,9 @@ def test_the_mouth_rests_where_nothing_is_heard(lipsync: MuseTalkLipSync) -> Non
 
 
 def test_without_rest_every_frame_speaks_and_hears_the_same() -> None:
-    restless = heard(MuseTalkLipSync(tiny_networks(), rests=False))
+    restless = heard(MuseTalkLipSync(tiny_networks(), ModelThread(), rests=False))
     assert {frame.speaks for frame in restless} == {1.0}
-    resting = heard(MuseTalkLipSync(tiny_networks()))
+    resting = heard(MuseTalkLipSync(tiny_networks(), ModelThread()))
     assert all((one.tokens == other.tokens).all() for one, other in zip(restless, resting, strict=True))
 
 
@@ -191,9 +195,9 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
     networks = tiny_networks()
     unet = deepcopy(networks.unet)
     next(unet.parameters()).fill_(float("nan"))
-    broken = MuseTalkLipSync(replace(networks, unet=unet))
+    broken = MuseTalkLipSync(replace(networks, unet=unet), ModelThread())
     with pytest.raises(ConfigurationError, match="MODEL_DTYPE"):
-        broken.draw([shot()])
+        drawn(broken, [shot()])
     with pytest.raises(ConfigurationError, match="MODEL_DTYPE"):
         broken.warm()
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.drawing.model_thread import ModelThread
 from engine.lipsync.choose import Renderer
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_look import MuseTalkEyes
@@ -40,9 +41,10 @@ class Studio:
 @pytest.fixture
 def studio(tmp_path: Path) -> Iterator[Studio]:
     finder, networks = ToldFinder([FACE]), seeing_skin(tiny_networks())
-    drawing = RecordedDrawing(MuseTalkLipSync(networks))
-    preparer = MuseTalkPreparer(MuseTalkEyes(networks), finder, "tiny")
-    renderer = Renderer("musetalk", "tiny", "cpu", preparer, drawing)
+    thread = ModelThread()
+    drawing = RecordedDrawing(MuseTalkLipSync(networks, thread))
+    preparer = MuseTalkPreparer(MuseTalkEyes(networks, thread), finder, "tiny")
+    renderer = Renderer("musetalk", "tiny", "cpu", preparer, drawing, thread)
     ground = EngineGround(tmp_path).open(renderer)
     talking_head(tmp_path / "avatars" / "default.mp4", frames=AVATAR_FRAMES)
     yield Studio(ground, finder, drawing)

@@ -29,8 +29,8 @@ from bench.network_sizes import FULL
 from bench.seeded_weights import pack_seeded, write_seeded
 from engine.lipsync.choose import choose_renderer
 from engine.lipsync.landmarks import FACE, View
-from engine.lipsync.musetalk import FACE_BOX, LATENTS
 from engine.lipsync.musetalk_models import DWPOSE
+from engine.lipsync.musetalk_track import FACE_BOX, LATENTS
 from engine.lipsync.renderer import Shot
 from engine.lipsync.windows import position_encoding
 from engine.nets.bisenet import BiSeNet

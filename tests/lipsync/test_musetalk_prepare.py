@@ -15,12 +15,13 @@ import torch
 from numpy.typing import NDArray
 
 from engine.cancel import Cancelled, CancelToken
+from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError, NoFace
 from engine.lipsync.face_box import Bounds, Points
 from engine.lipsync.face_mask import MaskRules, blend_mask, parser_input
-from engine.lipsync.musetalk import FACE_BOX, LATENTS
 from engine.lipsync.musetalk_look import MuseTalkEyes
 from engine.lipsync.musetalk_prepare import MuseTalkPreparer
+from engine.lipsync.musetalk_track import FACE_BOX, LATENTS
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import Face, FaceTrack
 from engine.nets.networks import Networks
@@ -36,7 +37,9 @@ FACE = Bounds(64, 40, 128, 130)
 
 def preparer(told: Sequence[Points | None] = (points(),), networks: Networks | None = None) -> MuseTalkPreparer:
     """Without smoothing, so that every box is its own frame's."""
-    return MuseTalkPreparer(MuseTalkEyes(networks or tiny_networks()), ToldFinder(told), "r", smooth=False)
+    return MuseTalkPreparer(
+        MuseTalkEyes(networks or tiny_networks(), ModelThread()), ToldFinder(told), "r", smooth=False
+    )
 
 
 def prepared(
@@ -140,7 +143,7 @@ def test_a_face_that_leaves_the_frame_is_seen_with_black_beyond(frames: list[I42
 
 
 def test_a_frame_is_prepared_the_same_alone_and_in_a_batch(frames: list[I420], track: FaceTrack) -> None:
-    eyes = MuseTalkEyes(tiny_networks(), batch=3)
+    eyes = MuseTalkEyes(tiny_networks(), ModelThread(), batch=3)
     told = [points(), points(), None, points(x=110, nose=76)]
     batched = MuseTalkPreparer(eyes, ToldFinder(told), "r", smooth=False).prepare(
         Frames(frames), OPTIONS, lambda share: None, CancelToken()
@@ -154,7 +157,7 @@ def test_a_frame_is_prepared_the_same_alone_and_in_a_batch(frames: list[I420], t
 
 def test_smoothing_closes_a_gap_and_steadies_the_boxes(frames: list[I420]) -> None:
     told = [points(), points(x=97), None, points(x=96)]
-    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks()), ToldFinder(told), "r")
+    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks(), ModelThread()), ToldFinder(told), "r")
     found = smooth.prepare(Frames([frames[0]] * 4), OPTIONS, lambda share: None, CancelToken())
     assert (found.mask_index >= 0).all()
     assert found.face.share_of_frames == 1
@@ -163,7 +166,7 @@ def test_smoothing_closes_a_gap_and_steadies_the_boxes(frames: list[I420]) -> No
 
 def test_a_cut_is_not_smoothed_across(frames: list[I420]) -> None:
     told = [points()] * 4 + [points(x=104)] * 4
-    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks()), ToldFinder(told), "r")
+    smooth = MuseTalkPreparer(MuseTalkEyes(tiny_networks(), ModelThread()), ToldFinder(told), "r")
     cut = smooth.prepare(Frames([frames[0]] * 4 + [frames[1]] * 4), OPTIONS, lambda share: None, CancelToken())
     assert cut.data[FACE_BOX][:, 0].tolist() == [64] * 4 + [72] * 4
 
