@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -118,9 +118,8 @@ class Generation:
 
     def _generate(self, run: Run) -> Generated:
         began = time.perf_counter()
-        sound, avatar = self._sound_and_avatar(run)
-        ready = time.perf_counter()
-        with closing(sound.pieces):
+        with self._sound_and_avatar(run) as (sound, avatar):
+            ready = time.perf_counter()
             made = self._video(run, sound, avatar)
         run.cancel.check()
         self._require_session(run)
@@ -132,21 +131,24 @@ class Generation:
         self._publish(run, generated)
         return generated
 
-    def _sound_and_avatar(self, run: Run) -> tuple[Sound, PreparedAvatar]:
+    @contextmanager
+    def _sound_and_avatar(self, run: Run) -> Iterator[tuple[Sound, PreparedAvatar]]:
         """The avatar is fetched or prepared while the speech is made; where one fails, the other stops."""
         kept = KeptSpeech(self.store, run.outputs.speech)
-        with ThreadPoolExecutor(1, thread_name_prefix="avatar") as beside:
-            avatar = beside.submit(copy_context().run, self._avatar, run)
-            avatar.add_done_callback(lambda done: run.cancel.cancel() if done.exception() else None)
-            try:
-                sound = self.sounds.open(run.request, kept, run.scratch, run.cancel)
-            except Cancelled:
-                avatar.result()
-                raise
-            except BaseException:
-                run.cancel.cancel()
-                raise
-            return sound, avatar.result()
+        with ExitStack() as stack:
+            with ThreadPoolExecutor(1, thread_name_prefix="avatar") as beside:
+                avatar = beside.submit(copy_context().run, self._avatar, run)
+                avatar.add_done_callback(lambda done: run.cancel.cancel() if done.exception() else None)
+                try:
+                    sound = stack.enter_context(self.sounds.open(run.request, kept, run.scratch, run.cancel))
+                except Cancelled:
+                    avatar.result()
+                    raise
+                except BaseException:
+                    run.cancel.cancel()
+                    raise
+                prepared = avatar.result()
+            yield sound, prepared
 
     def _avatar(self, run: Run) -> PreparedAvatar:
         if run.request.session_id is None:

@@ -1,15 +1,16 @@
-"""Bought speech, kept in the store from before the first frame until the job is done: a retry never buys it twice."""
+"""Bought speech, kept in the store from when it is whole until the job is done: a retry never buys it twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from engine.cancel import CancelToken
+from engine.purchase import buying
 from engine.speech.recorded import read_pieces
 from engine.speech.voice import SpeechPiece, Utterance, Word
 from engine.store.protocol import ObjectStore
@@ -38,14 +39,25 @@ class KeptSpeech:
     store: ObjectStore
     folder: str
 
-    def recall_or_buy(self, buy: Callable[[], Utterance], scratch: Path, cancel: CancelToken) -> Utterance:
-        """The speech as it lies in the store, or bought now to the last word and stored before it is returned."""
+    @contextmanager
+    def recall_or_buy(
+        self, buy: Callable[[CancelToken], Utterance], scratch: Path, cancel: CancelToken
+    ) -> Iterator[Utterance]:
+        """The speech as it lies in the store, or bought while its pieces are already heard.
+
+        ``buy`` is given the token that stops the purchase, which is set with ``cancel`` too. The speech is stored as
+        soon as its last piece has come, however slowly the pieces are taken; ``engine.purchase.buying`` says what
+        becomes of it when the block ends before, and where errors come out.
+        """
         file = scratch / "speech.pcm"
         note = self._recall(file)
-        if note is None:
-            note = self._buy(buy(), file, cancel)
-        words = tuple(Word(word.text, word.start, word.end) for word in note.words)
-        return Utterance(note.voice_used, note.characters, _with_words(file, words))
+        if note is not None:
+            yield Utterance(note.voice_used, note.characters, _with_words(file, note.words))
+            return
+        stop = CancelToken(within=cancel)
+        utterance = buy(stop)
+        with buying(utterance.pieces, file, lambda words: self._keep(utterance, file, words), stop) as pieces:
+            yield replace(utterance, pieces=pieces)
 
     def forget(self) -> None:
         """Remove the speech: its job is done, or will never be tried again."""
@@ -66,20 +78,15 @@ class KeptSpeech:
             return None
         return SpeechNote.model_validate_json(found.body)
 
-    def _buy(self, utterance: Utterance, file: Path, cancel: CancelToken) -> SpeechNote:
-        words: list[KeptWord] = []
-        with closing(utterance.pieces) as pieces, file.open("wb") as target:
-            for piece in pieces:
-                cancel.check()
-                target.write(piece.samples.tobytes())
-                words += [KeptWord(text=word.text, start=word.start, end=word.end) for word in piece.words]
-        note = SpeechNote(voice_used=utterance.voice_used, characters=utterance.characters, words=words)
+    def _keep(self, utterance: Utterance, file: Path, words: tuple[Word, ...]) -> None:
+        kept = [KeptWord(text=word.text, start=word.start, end=word.end) for word in words]
+        note = SpeechNote(voice_used=utterance.voice_used, characters=utterance.characters, words=kept)
         with file.open("rb") as source:
             self.store.upload(self._sound_key, source)
         self.store.put(self._note_key, note.model_dump_json().encode(), "application/json")
-        return note
 
 
-def _with_words(file: Path, words: tuple[Word, ...]) -> Generator[SpeechPiece, None, None]:
+def _with_words(file: Path, kept: list[KeptWord]) -> Generator[SpeechPiece, None, None]:
+    words = tuple(Word(word.text, word.start, word.end) for word in kept)
     for number, piece in enumerate(read_pieces(file)):
         yield SpeechPiece(piece.samples, words if number == 0 else ())

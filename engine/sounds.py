@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.cancel import CancelToken
@@ -17,7 +19,7 @@ from engine.media.sound import decode_sound
 from engine.schemas import Generate
 from engine.speech.recorded import read_pieces
 from engine.speech.text import spoken_text
-from engine.speech.voice import SpeechPiece, SpeechRequest, Voice, VoiceSettings
+from engine.speech.voice import SpeechPiece, SpeechRequest, Utterance, Voice, VoiceSettings
 from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
 
 CHARACTERS_PER_SECOND = 15
@@ -54,26 +56,31 @@ class Sounds:
         else:
             self._decoded(request.audio_base64 or "")
 
-    def open(self, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Sound:
-        """Begin to speak the text, or bring the recording into ``scratch`` and check it.
+    @contextmanager
+    def open(self, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Iterator[Sound]:
+        """Begin to speak the text, or bring the recording into ``scratch`` and check it; the sound lasts for the block.
 
-        Speech that costs money is made to its end and ``kept`` before this returns.
-        Raises the text's, the voice's and the recording's errors.
+        Speech that costs money is bought in a thread of its own, ``kept`` once it is whole, and given as soon as its
+        first piece is there. Raises the text's, the voice's and the recording's errors.
         """
-        if request.text is not None:
-            return self._spoken(request.text, request, kept, scratch, cancel)
-        return self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
-
-    def _spoken(self, text: str, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Sound:
-        spoken = spoken_text(text, self.max_text_characters)
+        if request.text is None:
+            sound = self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
+            with closing(sound.pieces):
+                yield sound
+            return
+        spoken = spoken_text(request.text, self.max_text_characters)
         settings = request.voice_settings or VoiceSettings()
         wanted = SpeechRequest(spoken, request.voice_id, request.model_id, settings)
-        if self.voice.paid:
-            utterance = kept.recall_or_buy(lambda: self.voice.speak(wanted, cancel), scratch, cancel)
-        else:
-            utterance = self.voice.speak(wanted, cancel)
         likely = max(1, len(spoken) * FRAME_RATE // CHARACTERS_PER_SECOND)
-        return Sound(utterance.pieces, likely, utterance.voice_used, utterance.characters)
+        with self._speaking(wanted, kept, scratch, cancel) as utterance, closing(utterance.pieces):
+            yield Sound(utterance.pieces, likely, utterance.voice_used, utterance.characters)
+
+    def _speaking(
+        self, wanted: SpeechRequest, kept: KeptSpeech, scratch: Path, cancel: CancelToken
+    ) -> AbstractContextManager[Utterance]:
+        if self.voice.paid:
+            return kept.recall_or_buy(partial(self.voice.speak, wanted), scratch, cancel)
+        return nullcontext(self.voice.speak(wanted, cancel))
 
     def _recording(self, request: Generate, scratch: Path, cancel: CancelToken) -> Path:
         target = scratch / "recording"
