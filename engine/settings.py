@@ -56,6 +56,12 @@ class Settings(SpeechSettings):
     cache_bytes: int = Field(
         10_000_000_000, ge=0, description="Room for the copies of prepared avatars that are not in use, in bytes."
     )
+    ram_cache_bytes: int = Field(
+        1_000_000_000,
+        ge=0,
+        description="Memory for prepared avatars whose next job is to begin at once, in bytes: a second of 720p takes "
+        "35 MB. `0`: none.",
+    )
     avatar_dirs: Annotated[tuple[Path, ...], NoDecode] = Field(
         (Path("avatars"),), description="Folders, separated by `:`, whose files a caller may name as an avatar."
     )
@@ -125,6 +131,12 @@ class Settings(SpeechSettings):
         le=_TEN_YEARS,
         description="How long an uploaded avatar is kept, in seconds: as long as a job may wait in the queue. Prepared "
         "avatars don't need it. 0: for ever.",
+    )
+    stream_ttl: int = Field(
+        3_600,
+        ge=60,
+        le=_TEN_YEARS,
+        description="How long the stored parts and segments of a stream are kept after its last one, in seconds.",
     )
     host: str = Field("127.0.0.1", description="Address that the REST server listens at. `0.0.0.0`: every one.")
     port: int = Field(8000, ge=1, le=65_535, description="Port of the REST server.")

@@ -23,10 +23,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from engine.avatar.cache import Lease
+from engine.avatar.frames import AvatarFrames
 from engine.avatar.key import FORMAT_VERSION, PIECE_BYTES
+from engine.avatar.memory import AvatarMemory, HeldAvatar, OpenedBundle
 from engine.avatar.track_file import TrackShape, read_track
 from engine.lipsync.renderer import Face, FaceTrack
-from engine.video.intra import IntraIndex, IntraReader
+from engine.video.compose import Alpha
 
 FRAMES = "frames.h264"
 TRACK = "track.safetensors"
@@ -115,18 +117,31 @@ class Manifest(_Stored):
 
 @dataclass(frozen=True, eq=False)
 class PreparedAvatar:
-    """An avatar ready to speak. Its files stay on this host's disk as long as this object lives."""
+    """An avatar ready to speak. Its files stay on this host's disk as long as this object lives.
+
+    What was read and made of it may stay in memory for later jobs (engine.avatar.memory): that holds no lease, so it
+    keeps no file on the disk.
+    """
 
     key: str
     manifest: Manifest
     frames_path: Path
-    index: IntraIndex
-    track: FaceTrack
+    held: HeldAvatar = field(repr=False)
+    memory: AvatarMemory = field(repr=False)
     lease: Lease = field(repr=False)
 
-    def open_frames(self) -> IntraReader:
+    @property
+    def track(self) -> FaceTrack:
+        """The same object for every job, as long as it is held."""
+        return self.held.opened.track
+
+    def open_frames(self) -> AvatarFrames:
         """A FrameSource over the frames: one for each thread, closed by whoever asked for it."""
-        return IntraReader(self.frames_path, self.index)
+        return AvatarFrames(self.memory, self.held, self.frames_path)
+
+    def alpha(self, which: int) -> Alpha:
+        """Mask ``which`` of the track made ready for composition. For any thread."""
+        return self.memory.alpha(self.held, which)
 
 
 def read_manifest(body: bytes, key: str) -> Manifest | None:
@@ -169,15 +184,18 @@ def place_parts(manifest: Manifest, folder: Path, target: Path) -> None:
             shutil.copyfile(folder / name, target / name)
 
 
-def open_bundle(manifest: Manifest, lease: Lease) -> PreparedAvatar:
-    """Read the bundle in the lease's folder, whose checksums have been verified.
+def open_bundle(manifest: Manifest, lease: Lease, memory: AvatarMemory) -> PreparedAvatar:
+    """The bundle in the lease's folder, whose checksums have been verified: read, unless ``memory`` holds it.
 
     Raises BundleDamaged when the track contradicts the manifest or itself.
     """
-    frames_path = lease.folder / FRAMES
+    held = memory.open(manifest.name, lambda: _read(manifest, lease.folder))
+    return PreparedAvatar(manifest.key, manifest, lease.folder / FRAMES, held, memory, lease)
+
+
+def _read(manifest: Manifest, folder: Path) -> OpenedBundle:
     shape = TrackShape(manifest.frames, manifest.width, manifest.height, manifest.parts[FRAMES].bytes)
-    track, index = read_track(lease.folder / TRACK, shape, manifest.face.face())
-    return PreparedAvatar(manifest.key, manifest, frames_path, index, track, lease)
+    return OpenedBundle(*read_track(folder / TRACK, shape, manifest.face.face()))
 
 
 def _size(path: Path) -> int | None:

@@ -16,6 +16,7 @@ from engine.avatar.cache import BundleCache, Content, Fill
 from engine.avatar.collect import Holding, holdings
 from engine.avatar.flight import SharedWork, StageProgress
 from engine.avatar.key import avatar_key, file_sha256
+from engine.avatar.memory import AvatarMemory
 from engine.avatar.preparation import READING, SAVING, Naming, Preparation, stage_of
 from engine.avatar.refs import AvatarRefs
 from engine.avatar.shelf import Shelf
@@ -44,9 +45,10 @@ def _new_attempt() -> str:
 
 @dataclass(frozen=True)
 class AvatarLibrary:
-    """Prepares avatars with one renderer's preparer and keeps them in the store and on this host's disk.
+    """Prepares avatars with one renderer's preparer and keeps them in the store, on this host's disk and in memory.
 
-    scratch: folder for work in progress. now: the time in UTC. new_attempt: 32 random hexadecimal digits.
+    scratch: folder for work in progress. memory: holds nothing unless another is given. now: the time in UTC.
+    new_attempt: 32 random hexadecimal digits.
     Every method may raise StorageUnavailable and StorageFull. One object serves all threads of a process; several
     processes may share the cache's folder, the scratch folder and the store.
     """
@@ -55,6 +57,7 @@ class AvatarLibrary:
     cache: BundleCache
     preparation: Preparation
     scratch: Path
+    memory: AvatarMemory = field(default_factory=lambda: AvatarMemory(0))
     now: Callable[[], datetime] = _utc_now
     new_attempt: Callable[[], str] = _new_attempt
     _shelf: Shelf = field(init=False, repr=False)
@@ -71,7 +74,8 @@ class AvatarLibrary:
         with disk_errors():
             cache = BundleCache(settings.cache_dir, settings.cache_bytes)
         preparation = Preparation(renderer.preparer, MediaLimits.of(settings))
-        return cls(store, cache, preparation, settings.scratch_dir or Path(tempfile.gettempdir()))
+        scratch = settings.scratch_dir or Path(tempfile.gettempdir())
+        return cls(store, cache, preparation, scratch, AvatarMemory(settings.ram_cache_bytes))
 
     def key(self, source: Path, options: PreparationOptions, cancel: CancelToken) -> str:
         """The key that the file ``source`` has here. Raises Cancelled."""
@@ -112,8 +116,8 @@ class AvatarLibrary:
                 except BundleDamaged as damage:
                     log.warning("avatar %s is damaged and is withdrawn: %s", key, damage.message)
                     self._shelf.withdraw_damaged(standing)
-                    self.cache.drop(manifest.name)
-            self.cache.drop(key)
+                    self._forget(manifest.name)
+            self._forget(key)
             return None
 
     def exists(self, key: str) -> bool:
@@ -141,7 +145,7 @@ class AvatarLibrary:
         """Remove the avatar, whoever uses it: first the manifest, then the parts, then this host's copy."""
         while self._shelf.look(key) is not None:
             self._shelf.take_down(key, lambda: True)
-        self.cache.drop(key)
+        self._forget(key)
 
     def delete_unused(self, key: str) -> bool:
         """Remove the avatar unless a session uses it; True when it went.
@@ -150,7 +154,7 @@ class AvatarLibrary:
         """
         gone = self._shelf.take_down(key, lambda: not self._refs.sessions(key))
         if gone:
-            self.cache.drop(key)
+            self._forget(key)
         return gone
 
     def collect(
@@ -162,10 +166,15 @@ class AvatarLibrary:
         interrupted preparations have left goes too, and so do this host's copies of avatars that are gone.
         """
         gone = tuple(each.key for each in list(holdings(self.store)) if self._collected(each, now - grace, protected))
-        for key in {name.partition("-")[0] for name in self.cache.names()}:
+        for key in {name.partition("-")[0] for name in (*self.cache.names(), *self.memory.names())}:
             if not self.exists(key):
-                self.cache.drop(key)
+                self._forget(key)
         return gone
+
+    def _forget(self, prefix: str) -> None:
+        """Remove this host's copies of the bundles whose names begin so."""
+        self.cache.drop(prefix)
+        self.memory.drop(prefix)
 
     def _collected(self, holding: Holding, moment: datetime, protected: frozenset[str]) -> bool:
         key = holding.key
@@ -221,7 +230,7 @@ class AvatarLibrary:
         )
         lease = self.cache.obtain(content, cancel)
         try:
-            return open_bundle(manifest, lease)
+            return open_bundle(manifest, lease, self.memory)
         except BaseException:
             lease.release()
             raise
