@@ -45,6 +45,7 @@
     - StorageUnavailable            storage_unavailable
     - StorageFull                   storage_full
     - Overloaded                    overloaded
+    - DeviceMemoryFull              gpu_memory_full
     - Interrupted                   interrupted
     - PreparationInterrupted        preparation_interrupted
     - QueueUnavailable              queue_unavailable
@@ -347,6 +348,12 @@ class Overloaded(Outage):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DeviceMemoryFull(Outage):
+    """The GPU has no memory for even a smaller batch: another worker may have."""
+
+    code = "gpu_memory_full"
 
 
 class Interrupted(Outage):

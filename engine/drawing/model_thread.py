@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,18 +24,18 @@ class ModelThread:
     def run(self, errand: Callable[[], T]) -> T:
         """Do ``errand`` in the thread and return what it returns, or raise what it raises.
 
-        From the thread itself it is done at once.
+        From the thread itself it is done at once. It sees the caller's context variables: what it logs is its job's.
         """
         if threading.get_ident() == self._thread:
             return errand()
-        return self._pool.submit(errand).result()
+        return self._pool.submit(contextvars.copy_context().run, errand).result()
 
     def post(self, errand: Callable[[], T]) -> Future[T]:
         """Do ``errand`` in the thread when its turn comes, and don't wait for it."""
         return self._pool.submit(errand)
 
     def close(self) -> None:
-        """Do what was posted, and end the thread."""
+        """Do what was posted, and end the thread: once every job has left the frame loop."""
         self._pool.shutdown()
 
     def _begin(self) -> None:
