@@ -9,20 +9,28 @@ from engine.records import SessionRecord
 from engine.settings import Settings
 
 RENEWAL_STEP = timedelta(minutes=1)
+STREAM = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Lifetimes:
-    """None keeps for ever. A session is kept for ``session`` after its last use, the others after they are written."""
+    """None keeps for ever. A session is kept for ``session`` after its last use, the others after they are written:
+    of a stream its last part."""
 
     session: timedelta | None
     output: timedelta | None
     upload: timedelta | None
+    stream: timedelta = STREAM
 
     @classmethod
     def of(cls, settings: Settings) -> Lifetimes:
         """The lifetimes that the settings give in seconds, where 0 stands for ever."""
-        return cls(_lifetime(settings.session_ttl), _lifetime(settings.output_ttl), _lifetime(settings.upload_ttl))
+        return cls(
+            _lifetime(settings.session_ttl),
+            _lifetime(settings.output_ttl),
+            _lifetime(settings.upload_ttl),
+            timedelta(seconds=settings.stream_ttl),
+        )
 
     def session_expires_at(self, used: datetime) -> datetime | None:
         """When a session that was last used at ``used`` expires; None: never."""

@@ -7,7 +7,6 @@ doesn't find.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +17,7 @@ from engine.cancel import CancelToken
 from engine.housekeeping.avatars import Ref, default_avatar_keys, refs_before
 from engine.housekeeping.removal import SessionRemoval
 from engine.housekeeping.round import Round
-from engine.housekeeping.rules import Rule, aged, rules
+from engine.housekeeping.rules import Rule, aged, jobs_of, rules
 from engine.lifetimes import Lifetimes
 from engine.records import Records, SessionRecord
 from engine.settings import Settings
@@ -30,8 +29,6 @@ CLOCKS_APART = timedelta(minutes=1)
 
 AT_WORK = timedelta(hours=1)
 """How long a job is believed to go on, or to be handed out again, after its last heartbeat."""
-
-_JOB_FOLDER = re.compile(r"outputs/[^/]+/([A-Za-z0-9_-]{1,64})-[0-9a-f]{8}/")
 
 
 @dataclass(frozen=True)
@@ -156,9 +153,8 @@ class Housekeeper:
 
     def _is_at_work(self, name: str, now: datetime) -> bool:
         """Whether a job is making the outputs in the folder ``name``."""
-        found = _JOB_FOLDER.fullmatch(name)
-        job = self.records.jobs.get(found[1]) if found else None
-        return job is not None and job.state == "running" and now - job.heartbeat < AT_WORK
+        jobs = [self.records.jobs.get(job_id) for job_id in jobs_of([name])]
+        return any(job is not None and job.state == "running" and now - job.heartbeat < AT_WORK for job in jobs)
 
     def _remove(self, name: str, moment: datetime) -> bool:
         """Remove an object, or a folder with all its objects, unless it was written to since ``moment``."""

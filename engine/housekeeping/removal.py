@@ -1,20 +1,22 @@
 """How a session goes: nobody who uses it at that moment loses it, and nobody finds half of it.
 
 Its record is first claimed, by compare-and-set, which decides against everybody who changes it at the same time: from
-then on the session doesn't exist for its callers. Then go its outputs, the avatar's reference to it, and last the
-record. Whoever is interrupted leaves the claim, and a later sweep goes on from there.
+then on the session doesn't exist for its callers. Then go the streams of its jobs, its outputs, the avatar's
+reference to it, and last the record. Whoever is interrupted leaves the claim, and a later sweep goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engine.avatar.refs import AvatarRefs
 from engine.errors import Interrupted
+from engine.housekeeping.rules import jobs_of
 from engine.records import Records, SessionRecord
 from engine.store.protocol import ObjectStore
+from engine.streams.layout import stream_folder
 
 HELD = timedelta(minutes=2)
 """Nothing is begun later than this after the claim. Requests that are then under way end long before the claim does,
@@ -38,15 +40,22 @@ class SessionRemoval:
         record = self.records.sessions.claim(session_id, unwanted)
         if record is None:
             return False
-        for item in list(self.store.list(f"outputs/{session_id}/")):
-            self._demand_held(record)
-            self.store.delete(item.key)
+        outputs = [item.key for item in self.store.list(f"outputs/{session_id}/")]
+        # Before the outputs, whose keys alone name the jobs.
+        for job_id in sorted(jobs_of(outputs)):
+            self._delete(record, [item.key for item in self.store.list(stream_folder(job_id))])
+        self._delete(record, outputs)
         self._demand_held(record)
         if record.avatar_key is not None:
             AvatarRefs(self.store).remove(record.avatar_key, session_id)
         self._demand_held(record)
         self.records.sessions.delete(session_id)
         return True
+
+    def _delete(self, record: SessionRecord, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._demand_held(record)
+            self.store.delete(key)
 
     def _demand_held(self, record: SessionRecord) -> None:
         if record.claimed is None or self.clock() - record.claimed > HELD:

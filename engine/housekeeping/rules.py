@@ -7,6 +7,7 @@ living sessions apart. The sweeper judges those two by their content.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,8 @@ from engine.store.protocol import ObjectInfo
 
 DAY = timedelta(days=1)
 WORKERS = timedelta(days=7)
+
+_OUTPUT = re.compile(r"outputs/[^/]+/([A-Za-z0-9_-]{1,64})-[0-9a-f]{8}/.*")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         *([Rule("outputs", lifetimes.output, depth=2)] if lifetimes.output else []),
         *([Rule("uploads", lifetimes.upload)] if lifetimes.upload else []),
         *([Rule("jobs", max(lifetimes.output, DAY))] if lifetimes.output else []),
-        Rule("streams", DAY, depth=1),
+        Rule("streams", lifetimes.stream, depth=1),
         Rule("workers", WORKERS),
         Rule("proofs", DAY),
     )
@@ -66,3 +69,8 @@ def unit(key: str, rule: Rule) -> str:
     if rule.depth == 0 or len(names) <= rule.depth:
         return key
     return f"{rule.prefix}{'/'.join(names[: rule.depth])}/"
+
+
+def jobs_of(outputs: Iterable[str]) -> set[str]:
+    """The record ids of the jobs that have made these outputs, or the outputs in these folders."""
+    return {found[1] for key in outputs if (found := _OUTPUT.fullmatch(key))}
