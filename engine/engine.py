@@ -149,9 +149,10 @@ class Engine:
         if request.idempotency_key is not None:
             name = JobName.of_idempotency_key(request.idempotency_key, job_key)
         session_id = request.session_id or session_of_job(name.record_id)
-        standing = Standing(_reporting(progress, {"session_id": session_id}))
+        fields = {"session_id": session_id}
+        standing = Standing(_reporting(progress, fields))
         target = self._target(job.s3_config, cancel)
-        run = Run(request, name, session_id, target, scratch, standing, cancel, job.fragments)
+        run = Run(request, name, session_id, target, scratch, standing, cancel, fields.update, job.fragments)
         reply = self.generation.run(run)
         if self.settings.inline_results and target.name is None:
             return inline(reply, self.store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
@@ -29,12 +29,13 @@ from engine.schemas import Generate, Generated, GenerateReply, WordTime
 from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
 from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
+from engine.streams.writer import StreamWriter, streaming
 from engine.video.encode import EncoderSettings
 from engine.video.fragments import FragmentSink
 
 log = logging.getLogger(__name__)
 
-DRAWING = "drawing"
+STARTING, DRAWING = "starting", "drawing"
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
 
@@ -45,7 +46,9 @@ class Run:
 
     session_id: the session to speak with, or the one to make where the request names none.
     scratch: a folder of the run's own.
+    announce: told of fields that the job's progress carries from then on.
     fragments: given the video while it is being made.
+    stream: where ``fragments`` go on their way into the store.
     """
 
     request: Generate
@@ -55,7 +58,9 @@ class Run:
     scratch: Path
     standing: Standing
     cancel: CancelToken
+    announce: Callable[[Mapping[str, str]], None]
     fragments: FragmentSink | None = None
+    stream: StreamWriter | None = None
 
     @property
     def input_hash(self) -> str:
@@ -92,8 +97,8 @@ class Generation:
         self._admit(run)
         generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.target.holds, run.cancel)
         if generated is None:
-            with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS):
-                generated = self._generate(run)
+            with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS), self._streamed(run) as streamed:
+                generated = self._generate(streamed)
         return self.reply(generated, run.target.store)
 
     def reply(self, generated: Generated, target: OutputStore) -> GenerateReply:
@@ -121,6 +126,8 @@ class Generation:
         with self._sound_and_avatar(run) as (sound, avatar):
             ready = time.perf_counter()
             made = self._video(run, sound, avatar)
+        if run.stream is not None:
+            run.stream.finish()
         run.cancel.check()
         self._require_session(run)
         drawn = time.perf_counter()
@@ -212,6 +219,17 @@ class Generation:
         session = self.sessions.get(run.session_id)
         return self.sessions.lifetimes.output_expires_at(self.sessions.now(), session.expires_at)
 
+    @contextmanager
+    def _streamed(self, run: Run) -> Iterator[Run]:
+        """The run as it is, or, where its request asks for a stream, with one that can be followed from here on."""
+        if not run.request.stream:
+            yield run
+            return
+        with streaming(self.store, run.name.record_id, run.name.run_id, run.cancel) as stream:
+            run.announce(stream.addresses)
+            run.standing.told(STARTING, 0.0)
+            yield replace(run, fragments=_to_both(run.fragments, stream.write), stream=stream)
+
     def _publish(self, run: Run, generated: Generated) -> None:
         """From here on the result counts: not for a session that was deleted, nor for a cancelled job."""
         self._require_session(run)
@@ -259,3 +277,12 @@ class Generation:
         except EngineError as failure:
             # The job's own error is the one to tell; what is left goes when it expires.
             log.warning("What a failed job had made could not be removed: %s", failure.message)
+
+
+def _to_both(direct: FragmentSink | None, stored: FragmentSink) -> FragmentSink:
+    def take(piece: bytes) -> None:
+        if direct is not None:
+            direct(piece)
+        stored(piece)
+
+    return take

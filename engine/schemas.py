@@ -114,6 +114,11 @@ class Generate(Preparing):
     audio_url: Location | None = None
     sync_mode: SyncMode = Field("bounce", description="What happens when the sound outlasts the avatar.")
     start_seconds: float = Field(0, ge=0, allow_inf_nan=False, description="Where in the avatar to begin.")
+    stream: bool = Field(
+        False,
+        description="Also store the video in parts while it is made: progress carries `stream_url` and `hls_url`. The "
+        "stream lies in the service's own store, whatever bucket comes with the job, and goes after `STREAM_TTL`.",
+    )
     idempotency_key: str | None = Field(
         None, min_length=1, max_length=255, description="The same key gives the same outputs, whatever the job's id."
     )
