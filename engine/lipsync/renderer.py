@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
-from engine.lipsync.options import PreparationOptions
 from engine.video.i420 import I420, Box, Bytes
+
+if TYPE_CHECKING:
+    # Nothing here runs it: what draws needs no pydantic.
+    from engine.lipsync.options import PreparationOptions
 
 Array = NDArray[Any]
 Feature = Any
