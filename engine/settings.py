@@ -138,12 +138,6 @@ class Settings(SpeechSettings):
         le=_TEN_YEARS,
         description="How long the stored parts and segments of a stream are kept after its last one, in seconds.",
     )
-    stream_ttl: int = Field(
-        3_600,
-        ge=60,
-        le=_TEN_YEARS,
-        description="How long the stored parts and segments of a stream are kept after its last one, in seconds.",
-    )
     host: str = Field("127.0.0.1", description="Address that the REST server listens at. `0.0.0.0`: every one.")
     port: int = Field(8000, ge=1, le=65_535, description="Port of the REST server.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
