@@ -14,13 +14,13 @@ SHORTEST_REST = -(-FRAME_RATE // 4)
 FADE = 3
 """Frames over which the mouth comes to rest, and over which it leaves it again before the next sound."""
 
-LOOK_AHEAD = SHORTEST_REST - 1
-
 
 class RestGate:
     """Says how much each frame of a sound speaks: 1 where it is heard, 0 at rest, between them while fading.
 
-    Independent of how the sound is cut; memory is constant.
+    A frame in which something is heard is decided as soon as it has been heard, a silent one as soon as no later sound
+    could change its share: at most SHORTEST_REST - 1 frames later. Independent of how the sound is cut; memory is
+    constant.
     """
 
     def __init__(self) -> None:
@@ -35,33 +35,39 @@ class RestGate:
         whole = len(self._kept) // HEARD_PER_FRAME
         frames, self._kept = np.split(self._kept, [whole * HEARD_PER_FRAME])
         self._silent += [_is_silent(frame) for frame in frames.reshape(whole, HEARD_PER_FRAME)]
-        return self._decide(len(self._silent) - LOOK_AHEAD, ended=False)
+        return self._decide(ended=False)
 
     def finish(self) -> list[float]:
         """The sound has ended: the shares of the remaining frames."""
         if len(self._kept):
             self._silent.append(_is_silent(self._kept))
             self._kept = self._kept[:0]
-        return self._decide(len(self._silent), ended=True)
+        return self._decide(ended=True)
 
-    def _decide(self, end: int, *, ended: bool) -> list[float]:
-        """The shares of the frames up to ``end`` of those that are kept, which are then dropped."""
-        shares = []
-        for position in range(max(0, end)):
+    def _decide(self, *, ended: bool) -> list[float]:
+        """The shares of the kept frames up to the first that later sound could change; what is decided is dropped."""
+        shares: list[float] = []
+        for position in range(len(self._silent)):
+            share = self._share(position, ended) if self._silent[position] else 1.0
+            if share is None:
+                break
             self._run = self._run + 1 if self._silent[position] else 0
-            shares.append(self._share(position, ended) if self._run else 1.0)
             self._next += 1
-        del self._silent[: max(0, end)]
+            shares.append(share)
+        del self._silent[: len(shares)]
         return shares
 
-    def _share(self, position: int, ended: bool) -> float:
+    def _share(self, position: int, ended: bool) -> float | None:
+        """The share of a silent frame; None while it depends on how long the silence goes on."""
+        run = self._run + 1
         after = _silent_from(self._silent, position + 1)
-        if self._run + after < SHORTEST_REST:
+        open_end = position + 1 + after == len(self._silent)
+        into = FADE + 1 if run == self._next + 1 else run
+        until = FADE + 1 if open_end and ended else after + 1
+        if open_end and not ended and (run + after < SHORTEST_REST or until < min(into, FADE + 1)):
+            return None
+        if run + after < SHORTEST_REST:
             return 1.0
-        began_with_the_sound = self._run == self._next + 1
-        ends_with_the_sound = ended and position + 1 + after == len(self._silent)
-        into = FADE + 1 if began_with_the_sound else self._run
-        until = FADE + 1 if ends_with_the_sound else after + 1
         return max(0.0, 1.0 - min(into, until) / (FADE + 1))
 
 

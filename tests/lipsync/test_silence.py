@@ -73,3 +73,24 @@ def test_how_the_sound_is_cut_changes_nothing(stretches: list[tuple[float, int]]
     whole = shares(heard)
     assert len(whole) == frames_of_heard(len(heard))
     assert shares(heard, cuts) == whole
+
+
+def waits(heard: NDArray[np.float32]) -> list[int]:
+    """For each frame of a sound that comes frame by frame: how many later ones came before it was decided."""
+    gate = RestGate()
+    waited: list[int] = []
+    for number, frame in enumerate(heard.reshape(-1, HEARD_PER_FRAME)):
+        waited += [number - len(waited) - place for place in range(len(gate.push(frame)))]
+    return waited
+
+
+def test_what_is_heard_is_decided_at_once() -> None:
+    assert waits(sound((LOUD, 20))) == [0] * 20
+
+
+def test_a_short_pause_is_decided_when_it_ends() -> None:
+    assert waits(sound((LOUD, 3), (QUIET, 2), (LOUD, 3))) == [0, 0, 0, 2, 1, 0, 0, 0]
+
+
+def test_a_rest_is_decided_when_it_has_lasted_a_quarter_of_a_second_then_as_far_as_its_fade_reaches() -> None:
+    assert waits(sound((LOUD, 1), (QUIET, 12), (LOUD, 1))) == [0, 6, 5, 4, 3, 3, 3, 3, 3, 3, 3, 2, 1, 0]
