@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import compose_encode, end_to_end, memory, startup
+from bench import compose_encode, concurrency, end_to_end, memory, soak, startup, streaming
 from bench.machine import describe
 from bench.table import Table
 from bench.workplace import ROOT
@@ -45,11 +45,26 @@ def _memory(quick: bool) -> tuple[Table, ...]:
     return (memory.measure(memory.QUICK if quick else memory.FULL).table(),)
 
 
+def _concurrency(quick: bool) -> tuple[Table, ...]:
+    return (concurrency.measure(concurrency.QUICK if quick else concurrency.FULL).table(),)
+
+
+def _streaming(quick: bool) -> tuple[Table, ...]:
+    return streaming.measure(streaming.QUICK if quick else streaming.FULL).tables()
+
+
+def _soak(quick: bool) -> tuple[Table, ...]:
+    return (soak.measure(soak.QUICK if quick else soak.FULL).table(),)
+
+
 PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
     "startup": _startup,
     "end_to_end": _end_to_end,
+    "concurrency": _concurrency,
+    "streaming": _streaming,
     "compose_encode": _compose_encode,
     "memory": _memory,
+    "soak": _soak,
 }
 
 

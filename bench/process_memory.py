@@ -5,9 +5,15 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 PROC = Path("/proc")
+
+
+def resident_bytes() -> int:
+    """What is resident of this process now."""
+    return int((PROC / "self" / "statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def peak_bytes(pid: int | str = "self") -> int | None:
