@@ -42,6 +42,7 @@ class Behaviour(StrEnum):
     SMALL_WRITES = "small_writes"
     ODD_LINES = "odd_lines"
     SLOW = "slow"
+    ON_COMMAND = "on_command"
     STALL = "stall"
     HANG = "hang"
     CUT_AT_ONCE = "cut_at_once"
@@ -176,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif behaviour in _REFUSALS:
             self._refuse(*_REFUSALS[behaviour])
         elif behaviour is Behaviour.HANG:
-            self._wait_for_the_end()
+            self._goes_on(never=True)
         elif behaviour is Behaviour.CUT_AT_ONCE:
             self.close_connection = True
         else:
@@ -199,7 +200,9 @@ class _Handler(BaseHTTPRequestHandler):
         size = 97 if behaviour is Behaviour.SMALL_WRITES else 100_000
         for index, line in enumerate(_spoilt(behaviour, lines)):
             if index == 1 and behaviour is Behaviour.STALL:
-                self._wait_for_the_end()
+                self._goes_on(never=True)
+                return
+            if behaviour is Behaviour.ON_COMMAND and not self._goes_on():
                 return
             if index == 1 and behaviour is Behaviour.CUT_MID_STREAM:
                 self.close_connection = True
@@ -212,13 +215,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunk(self, data: bytes) -> None:
         self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
 
-    def _wait_for_the_end(self) -> None:
-        """Until the client hangs up or the server stops."""
-        self.close_connection = True
-        while not self.server.board.stopping.is_set():
+    def _goes_on(self, *, never: bool = False) -> bool:
+        """Wait for the command to send a line; False where the client hangs up or the server stops first."""
+        board = self.server.board
+        while not board.stopping.is_set():
+            if not never and board.lines.acquire(blocking=False):
+                return True
             if select.select([self.connection], [], [], 0.02)[0] and not self.connection.recv(1_024):
-                self.server.board.hung_up.set()
-                return
+                board.hung_up.set()
+                break
+        self.close_connection = True
+        return False
 
     def log_message(self, format: str, *arguments: object) -> None:
         """A test's output is no access log."""
@@ -301,6 +308,7 @@ class _Board:
         self._lock = threading.Lock()
         self.stopping = threading.Event()
         self.hung_up = threading.Event()
+        self.lines = threading.Semaphore(0)
         self.script: deque[Behaviour] = deque()
         self.requests: list[Asked] = []
         self.at_once = 0
@@ -361,6 +369,10 @@ class ElevenLabsServer:
     def script(self, *behaviours: Behaviour) -> None:
         """How the next requests are answered, in order; those after them are good."""
         self._server.board.script.extend(behaviours)
+
+    def send_lines(self, count: int) -> None:
+        """Let so many more lines of ON_COMMAND go out."""
+        self._server.board.lines.release(count)
 
     def __enter__(self) -> ElevenLabsServer:
         self._thread.start()

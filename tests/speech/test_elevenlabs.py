@@ -34,7 +34,7 @@ from engine.speech.elevenlabs_api import ElevenLabsApi
 from engine.speech.event_loop import EventLoopThread
 from engine.speech.settings import SpeechSettings
 from engine.speech.voice import Samples, SpeechPiece, SpeechRequest, Utterance, VoiceSettings, Word
-from tests.servers.elevenlabs import CHARACTER_SECONDS, Behaviour, ElevenLabsServer
+from tests.servers.elevenlabs import CHARACTER_SECONDS, CHARACTERS_A_LINE, Behaviour, ElevenLabsServer
 
 KEY = "sk_a1b2c3d4e5f6"
 TEXT = 'He said: "Hello, 2026!" — and the café was open until late that night.'
@@ -173,6 +173,18 @@ def test_pieces_come_while_the_service_still_speaks(rig: Rig) -> None:
     pieces = begun(rig.voice()).pieces
     assert next(pieces).samples.size > 10_000
     assert isinstance(pieces, Iterator)
+
+
+def test_all_sound_of_a_line_but_6_ms_is_there_before_the_next_line_is_sent(rig: Rig) -> None:
+    voice = rig.voice()
+    whole = sound(spoken(voice))
+    rig.server.script(Behaviour.ON_COMMAND)
+    pieces = begun(voice).pieces
+    rig.server.send_lines(1)
+    first = next(pieces).samples
+    assert first.size >= (CHARACTERS_A_LINE * CHARACTER_SECONDS - 0.006) * 48_000
+    rig.server.send_lines(-(-len(TEXT) // CHARACTERS_A_LINE) - 1)
+    np.testing.assert_array_equal(np.concatenate([first, *(piece.samples for piece in pieces)]), whole)
 
 
 def test_a_long_text_is_spoken_in_parts_with_context(rig: Rig) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.elevenlabs import CHARACTER_SECONDS, Behaviour, ElevenLabsServer
+from tests.servers.elevenlabs import CHARACTER_SECONDS, CHARACTERS_A_LINE, Behaviour, ElevenLabsServer
 from tests.worker.endpoint import Endpoint, error_of
 from tests.worker.paid_voice import SENTENCE, SPEECH_KEY, account, wait_for
 from tests.worker.queue_standin import QueueStandIn
@@ -64,6 +64,20 @@ def test_a_text_is_spoken_by_the_account_with_its_words(
     assert bought.texts() == [TEXT]
     assert elevenlabs.requests[-1].key == SPEECH_KEY
     assert unfinished_speech(ground) == set()
+
+
+def test_the_video_is_drawn_while_its_speech_is_bought(
+    endpoint: Endpoint, session: str, elevenlabs: ElevenLabsServer, ground: Ground
+) -> None:
+    elevenlabs.script(Behaviour.ON_COMMAND)
+    elevenlabs.send_lines(1)
+    job_id = endpoint.run({"session_id": session, "text": SENTENCE})
+    endpoint.in_progress(job_id, lambda progress: progress.get("stage") == "drawing")
+    assert unfinished_speech(ground) == set()
+    elevenlabs.send_lines(-(-len(SENTENCE.strip()) // CHARACTERS_A_LINE) - 1)
+    output = endpoint.ended(job_id)["output"]
+    assert [word["text"] for word in output["words"]] == SENTENCE.split()
+    assert output["duration"] == pytest.approx(len(SENTENCE.strip()) * CHARACTER_SECONDS, abs=0.04)
 
 
 def test_a_voice_of_the_contract_is_the_operator_s_own(endpoint: Endpoint, session: str, bought: Bought) -> None:
