@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextvars
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 POLL_SECONDS = 0.1
 
@@ -82,3 +85,31 @@ def beside(source: Generator[T, None, None], depth: int, name: str) -> Iterator[
         yield iter(stage)
     finally:
         stage.stop()
+
+
+def abreast(items: Iterable[S], work: Callable[[S], T], threads: int) -> Generator[T, None, None]:
+    """What ``work`` makes of each item, in their order, made by several threads at once.
+
+    At most two items a thread are taken ahead. An error of ``work`` is raised in its item's place. Closing the
+    generator waits for the items that were taken.
+    """
+    with ThreadPoolExecutor(threads, thread_name_prefix="abreast") as pool:
+        underway: deque[Future[T]] = deque()
+        for item in items:
+            underway.append(pool.submit(work, item))
+            if len(underway) > 2 * threads:
+                yield underway.popleft().result()
+        while underway:
+            yield underway.popleft().result()
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of ``size``, the last of which may be shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from engine.stages import beside
+from engine.stages import abreast, batched, beside
 
 
 def counting(end: int, taken: list[int]) -> Generator[int, None, None]:
@@ -93,3 +93,44 @@ def test_the_source_sees_the_context_of_whoever_started_it() -> None:
     variable.set("job 7")
     with beside(source(), 1, "context") as items:
         assert next(items) == "job 7"
+
+
+def test_many_work_abreast_and_their_results_keep_the_order() -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def late(number: int) -> int:
+        together.wait()
+        time.sleep(0.01 * (2 - number % 3))
+        return number * 10
+
+    assert list(abreast(range(30), late, 3)) == [10 * number for number in range(30)]
+
+
+def test_those_abreast_take_no_more_than_two_items_a_thread_ahead() -> None:
+    taken: list[int] = []
+    results = abreast(counting(1000, taken), lambda number: number, 3)
+    assert next(results) == 0
+    assert len(taken) == 7
+    results.close()
+    assert len(taken) == 7
+
+
+def test_an_error_abreast_is_raised_in_its_items_place() -> None:
+    results = abreast([4, 2, 0, 1], lambda number: 8 // number, 2)
+    assert next(results) == 2
+    assert next(results) == 4
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_those_abreast_have_ended_when_their_stage_is_left() -> None:
+    with beside(abreast(counting(10**9, []), lambda number: number, 2), 1, "broad") as items:
+        next(items)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith(("broad", "abreast"))]
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(0, []), (2, [2]), (3, [3]), (7, [3, 3, 1])])
+def test_batches_are_full_but_for_the_last(count: int, sizes: list[int]) -> None:
+    batches = list(batched(range(count), 3))
+    assert [len(batch) for batch in batches] == sizes
+    assert [number for batch in batches for number in batch] == list(range(count))

@@ -78,9 +78,14 @@ class BoundsPath:
     bounds: tuple[Bounds | None, ...]
 
     @property
+    def faces(self) -> int:
+        """How many frames show the face."""
+        return sum(box is not None for box in self.bounds)
+
+    @property
     def share(self) -> float:
         """The share of frames that show the face, 0 to 1."""
-        return sum(box is not None for box in self.bounds) / max(1, len(self.bounds))
+        return self.faces / max(1, len(self.bounds))
 
     def faceless(self) -> tuple[Take, ...]:
         """The runs of frames without a face."""

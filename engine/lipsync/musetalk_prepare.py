@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
 from engine.lipsync.face_box import Bounds, BoundsPath, BoxRules, Points, bounds_path
-from engine.lipsync.face_mask import MaskRules, blend_mask
+from engine.lipsync.face_marks import LandmarkFinder, find_marks
+from engine.lipsync.face_mask import BlendMask, MaskRules, blend_mask
 from engine.lipsync.face_report import demand_face
-from engine.lipsync.landmarks import Landmarks
-from engine.lipsync.musetalk_look import Look, MuseTalkEyes, Seen
+from engine.lipsync.musetalk_look import Look, MuseTalkEyes
 from engine.lipsync.musetalk_report import musetalk_warnings
 from engine.lipsync.musetalk_track import FACE_BOX, LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import Array, Face, FaceTrack, FrameSource, Progress
-from engine.lipsync.shots import ShotChanges
-from engine.lipsync.watched import watched
+from engine.stages import abreast, batched, beside
 from engine.video.bgr import bgr_of
 from engine.video.i420 import I420, Bytes
 
 LOOKING = 0.4
 """The share of the work that finding the landmarks takes, about."""
-
-
-class LandmarkFinder(Protocol):
-    """Finds the face in one picture after another."""
-
-    def find(self, picture: Bytes) -> Landmarks | None:
-        """The landmarks in a BGR picture, uint8 (H, W, 3), or None where it shows no face."""
-        ...
+AHEAD = 2
+"""Decoded frames that wait to be looked at."""
+THREADS = 4
+"""That cut faces out, and that make masks: each takes about as long as decoding two frames of 720p."""
 
 
 class MuseTalkPreparer:
@@ -55,50 +49,68 @@ class MuseTalkPreparer:
     def prepare(
         self, frames: FrameSource, options: PreparationOptions, progress: Progress, cancel: CancelToken
     ) -> FaceTrack:
-        """Two passes over the frames: the landmarks in each, then latents and masks along the path of the boxes.
+        """Two walks over the frames: the landmarks in each, then latents and masks along the path of the boxes.
 
-        Raises NoFace, with the seconds that show no face, when fewer than half of the frames show one.
+        In each, what the networks see next is made ready while they are at work. The track is the same however long
+        anything takes. Raises NoFace, with the seconds that show no face, when fewer than half of the frames show one.
         """
         rules = BoxRules(*frames.size, options.extra_margin, self._smooth)
-        marks = self._marks(watched(frames, lambda share: progress(LOOKING * share), cancel))
+        marks = find_marks(frames, self._landmarks, lambda share: progress(LOOKING * share), cancel)
         path = bounds_path(marks.points, marks.cuts, rules)
         demand_face(frames.count, path.faceless())
-        walk = watched(frames, lambda share: progress(LOOKING + (1 - LOOKING) * share), cancel)
-        rows = self._rows(walk, path, frames.size, _mask_rules(options))
+        rows = self._rows(_Walk(frames, path, cancel), _mask_rules(options), progress)
         drawn = rows.drawn()
         demand_face(frames.count, drawn.faceless())
         return rows.track(_face(drawn, marks.points, frames.size))
 
-    def _marks(self, frames: Iterator[I420]) -> _Marks:
-        shots = ShotChanges()
-        points: list[Points | None] = []
-        for frame in frames:
-            shots.look(frame.y)
-            found = self._landmarks.find(bgr_of(frame))
-            points.append(None if found is None else found.points)
-        return _Marks(tuple(points), shots.cuts())
-
-    def _rows(self, frames: Iterator[I420], path: BoundsPath, size: tuple[int, int], rules: MaskRules) -> _Rows:
-        rows = _Rows.blank(len(path.bounds))
-        last = max(index for index, bounds in enumerate(path.bounds) if bounds)
-        waiting: list[_Placed] = []
-        for index, (frame, bounds) in enumerate(zip(frames, path.bounds, strict=True)):
-            if bounds is None:
-                continue
-            waiting.append(_Placed(index, bounds, Look.at(bgr_of(frame), bounds)))
-            if len(waiting) == self._eyes.batch or index == last:
-                seen = self._eyes.see([placed.look for placed in waiting])
-                rows.add(waiting, seen, size, rules)
-                waiting = []
+    def _rows(self, walk: _Walk, rules: MaskRules, progress: Progress) -> _Rows:
+        rows = _Rows.blank(len(walk.path.bounds))
+        size, faces = walk.frames.size, walk.path.faces
+        with (
+            beside(walk.frames_with_face(), AHEAD, "decoding") as found,
+            beside(abreast(found, _Found.placed, THREADS), self._eyes.batch, "cutting out") as placed,
+            beside(self._parsed(placed, walk.cancel), self._eyes.batch, "seeing") as parsed,
+        ):
+            masked = abreast(parsed, lambda face: _Masked.of(face, size, rules), THREADS)
+            for done, face in enumerate(masked, start=1):
+                walk.cancel.check()
+                rows.add(face)
+                progress(LOOKING + (1 - LOOKING) * done / faces)
         return rows
+
+    def _parsed(self, placed: Iterator[_Placed], cancel: CancelToken) -> Generator[_Parsed, None, None]:
+        for batch in batched(placed, self._eyes.batch):
+            cancel.check()
+            seen = self._eyes.see([each.look for each in batch])
+            for each, latents, classes in zip(batch, seen.latents, seen.classes, strict=True):
+                yield _Parsed(each.index, each.bounds, latents, classes)
 
 
 @dataclass(frozen=True)
-class _Marks:
-    """The first pass: each frame's landmarks, and whether it starts another shot."""
+class _Walk:
+    """The second walk: over the frames that show a face, along the path of its boxes."""
 
-    points: tuple[Points | None, ...]
-    cuts: tuple[bool, ...]
+    frames: FrameSource
+    path: BoundsPath
+    cancel: CancelToken
+
+    def frames_with_face(self) -> Generator[_Found, None, None]:
+        for index, bounds in enumerate(self.path.bounds):
+            self.cancel.check()
+            if bounds is not None:
+                yield _Found(index, bounds, self.frames.frame(index))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Frame ``index``, which shows a face at ``bounds``."""
+
+    index: int
+    bounds: Bounds
+    frame: I420
+
+    def placed(self) -> _Placed:
+        return _Placed(self.index, self.bounds, Look.at(bgr_of(self.frame), self.bounds))
 
 
 @dataclass(frozen=True)
@@ -108,6 +120,31 @@ class _Placed:
     index: int
     bounds: Bounds
     look: Look
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """What the networks say of it: latents (8, 32, 32) and classes (512, 512)."""
+
+    index: int
+    bounds: Bounds
+    latents: NDArray[np.float16]
+    classes: Bytes
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """What becomes of it: a row of the track. A face whose mask is empty is none."""
+
+    index: int
+    bounds: Bounds
+    latents: NDArray[np.float16]
+    mask: BlendMask | None
+
+    @classmethod
+    def of(cls, parsed: _Parsed, size: tuple[int, int], rules: MaskRules) -> _Masked:
+        mask = blend_mask(parsed.classes, parsed.bounds, size, rules)
+        return cls(parsed.index, parsed.bounds, parsed.latents, mask)
 
 
 @dataclass(frozen=True)
@@ -129,18 +166,16 @@ class _Rows:
             latents=np.zeros((count, *LATENT_SHAPE), np.float16),
         )
 
-    def add(self, batch: Sequence[_Placed], seen: Seen, size: tuple[int, int], rules: MaskRules) -> None:
+    def add(self, face: _Masked) -> None:
         """A frame whose mask is empty is left without a face."""
-        for placed, latents, classes in zip(batch, seen.latents, seen.classes, strict=True):
-            mask = blend_mask(classes, placed.bounds, size, rules)
-            if mask is None:
-                continue
-            bounds, box = placed.bounds, mask.box
-            self.boxes[placed.index] = box.left, box.top, box.right, box.bottom
-            self.mask_index[placed.index] = len(self.masks)
-            self.faces[placed.index] = bounds.left, bounds.top, bounds.right, bounds.bottom
-            self.latents[placed.index] = latents
-            self.masks.append(mask.mask)
+        if face.mask is None:
+            return
+        bounds, box = face.bounds, face.mask.box
+        self.boxes[face.index] = box.left, box.top, box.right, box.bottom
+        self.mask_index[face.index] = len(self.masks)
+        self.faces[face.index] = bounds.left, bounds.top, bounds.right, bounds.bottom
+        self.latents[face.index] = face.latents
+        self.masks.append(face.mask.mask)
 
     def drawn(self) -> BoundsPath:
         """The boxes of the frames that have a mask."""

@@ -18,7 +18,7 @@ from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import MOUTH, PREVIEW, TONE
 from engine.lipsync.preview_box import MaskKey, mask_key, mask_of, mouth_box
 from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
-from engine.lipsync.shots import ShotChanges
+from engine.lipsync.shots import ShotChanges, thumbnail
 from engine.lipsync.tone import measure_tone
 from engine.lipsync.watched import watched
 from engine.video.i420 import I420
@@ -75,7 +75,7 @@ def _look(frames: Iterator[I420]) -> _Looked:
     finder, shots = FaceFinder(), ShotChanges()
     sightings: list[Sighting] = []
     for frame in frames:
-        if shots.look(frame.y):
+        if shots.look(thumbnail(frame.y)):
             finder.lose()
         sightings.append(finder.look(frame.y))
     return _Looked(tuple(sightings), shots.cuts())

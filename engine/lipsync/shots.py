@@ -16,6 +16,11 @@ AROUND = 5
 """Frames to either side that say what is usual."""
 
 
+def thumbnail(lightness: Bytes) -> Bytes:
+    """What cuts are told by, of a luma plane (H, W)."""
+    return np.asarray(cv2.resize(lightness, THUMBNAIL, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 class ShotChanges:
     """Looks at one frame after another, of which it keeps one number."""
 
@@ -23,9 +28,9 @@ class ShotChanges:
         self._changes: list[float] = []
         self._before: NDArray[np.float32] | None = None
 
-    def look(self, lightness: Bytes) -> bool:
-        """Whether the frame of this luma plane, (H, W), seems to start another shot, by those before it alone."""
-        seen = np.asarray(cv2.resize(lightness, THUMBNAIL, interpolation=cv2.INTER_AREA), np.float32)
+    def look(self, small: Bytes) -> bool:
+        """Whether the frame of this thumbnail seems to start another shot, by those before it alone."""
+        seen = small.astype(np.float32)
         self._changes.append(0.0 if self._before is None else float(np.abs(seen - self._before).mean()))
         self._before = seen
         return _stands_out(self._changes[-1], self._changes[-1 - AROUND :])

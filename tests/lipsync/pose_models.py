@@ -35,7 +35,7 @@ def table_model(
     return _save(path, nodes, constants, batch, height)
 
 
-def brightest_model(path: Path, channels: NDArray[np.int64]) -> Path:
+def brightest_model(path: Path, channels: NDArray[np.int64], batch: Dimension = 1) -> Path:
     """Says for keypoint k how bright each column and row is in channel ``channels[k]``, two equal bins a pixel."""
     nodes = []
     for axis, name in ((2, "simcc_x"), (3, "simcc_y")):
@@ -49,7 +49,7 @@ def brightest_model(path: Path, channels: NDArray[np.int64]) -> Path:
         "simcc_x_twice": np.arange(WIDTH).repeat(2),
         "simcc_y_twice": np.arange(HEIGHT).repeat(2),
     }
-    return _save(path, nodes, constants, 1, HEIGHT)
+    return _save(path, nodes, constants, batch, HEIGHT)
 
 
 def _save(

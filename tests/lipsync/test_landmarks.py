@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engine.errors import WeightsDamaged, WeightsMissing
-from engine.lipsync.landmarks import FaceLandmarks, View
+from engine.lipsync.landmarks import LEAST_SCORE, FaceLandmarks, Landmarks, Shown, View
 from engine.video.i420 import Bytes
 from tests.lipsync.pose_models import KEYPOINTS, brightest_model, table_model
 
@@ -28,6 +28,11 @@ PAIRS = dict(zip(range(23, 91), IMAGES, strict=True))
 """COCO-WholeBody's face points and their mirror images, as its dataset's description lists them."""
 BLACK = np.zeros((768, 576, 3), np.uint8)
 FULL_HD = np.zeros((1080, 1920, 3), np.uint8)
+
+
+def found(landmarks: FaceLandmarks, picture: Bytes) -> Landmarks | None:
+    """What is found in one picture alone."""
+    return landmarks.find([Shown.of(picture)])[0]
 
 
 def place_of(point: int) -> tuple[int, int]:
@@ -49,8 +54,8 @@ def symmetric(score: float = 1.0) -> tuple[Tables, Tables]:
 
 @pytest.fixture
 def made(tmp_path: Path) -> Callable[..., FaceLandmarks]:
-    def make(across: Tables, down: Tables, **options: float) -> FaceLandmarks:
-        return FaceLandmarks(table_model(tmp_path / "dwpose.onnx", across, down), threads=1, **options)
+    def make(across: Tables, down: Tables, least_score: float = LEAST_SCORE) -> FaceLandmarks:
+        return FaceLandmarks(table_model(tmp_path / "dwpose.onnx", across, down), 1, least_score)
 
     return make
 
@@ -91,7 +96,7 @@ class TestGeometry:
         spots = {0: (0.31, 0.22), 1: (0.52, 0.61), 2: (0.87, 0.45)}
         channels = np.array([0 if point < 40 else 1 if point < 50 else 2 for point in range(KEYPOINTS)])
         picture = self._picture(width, height, spots)
-        seen = FaceLandmarks(brightest_model(tmp_path / "dwpose.onnx", channels), threads=1).find(picture)
+        seen = found(FaceLandmarks(brightest_model(tmp_path / "dwpose.onnx", channels), threads=1), picture)
         assert seen
         pixel = max(width / 0.75, height) * 1.25 / 384
         for point in range(68):
@@ -111,7 +116,7 @@ class TestGeometry:
 
 class TestAnswers:
     def test_points_are_read_off_the_likeliest_bins(self, made: Callable[..., FaceLandmarks]) -> None:
-        seen = made(*symmetric()).find(FULL_HD)
+        seen = found(made(*symmetric()), FULL_HD)
         assert seen
         assert seen.points.shape == (68, 2)
         assert seen.points.dtype == np.float64
@@ -125,7 +130,7 @@ class TestAnswers:
         generator = np.random.default_rng(3)
         across = generator.random((KEYPOINTS, 576), np.float32)
         down = generator.random((KEYPOINTS, 768), np.float32)
-        seen = made(across, down).find(BLACK)
+        seen = found(made(across, down), BLACK)
         assert seen
         for point, image in PAIRS.items():
             columns = [(float(across[point, place]) + float(across[image, 575 - place])) / 2 for place in range(576)]
@@ -141,35 +146,71 @@ class TestAnswers:
         down[PAIRS[23 + 5]] *= 0.25
         across[23 + 8] = 0
         across[23 + 8, [100, 475]] = 0.6
-        seen = made(across, down).find(BLACK)
+        seen = found(made(across, down), BLACK)
         assert seen
         assert seen.scores[[4, 5, 11, 8]].tolist() == pytest.approx([1, 0.25, 0.25, 0.6])
 
     def test_a_point_that_is_likely_nowhere_lies_at_bin_minus_one(self, made: Callable[..., FaceLandmarks]) -> None:
         across, down = symmetric()
         across[23 + 8] = -0.5
-        seen = made(across, down).find(BLACK)
+        seen = found(made(across, down), BLACK)
         assert seen
         assert seen.points[8] == pytest.approx([-1.25 - 72, -1.25 - 96], abs=1e-3)
         assert seen.scores[8] == pytest.approx(-0.5)
 
     def test_a_face_that_is_not_sure_enough_is_none(self, made: Callable[..., FaceLandmarks]) -> None:
-        assert made(*symmetric(0.29)).find(BLACK) is None
-        assert made(*symmetric(0.31)).find(BLACK) is not None
-        assert made(*symmetric(0.29), least_score=0.2).find(BLACK) is not None
-        assert made(*symmetric(0.7), least_score=0.8).find(BLACK) is None
+        assert found(made(*symmetric(0.29)), BLACK) is None
+        assert found(made(*symmetric(0.31)), BLACK) is not None
+        assert found(made(*symmetric(0.29), least_score=0.2), BLACK) is not None
+        assert found(made(*symmetric(0.7), least_score=0.8), BLACK) is None
 
     def test_only_the_face_counts(self, made: Callable[..., FaceLandmarks]) -> None:
         across, down = symmetric(0.1)
         body = [point for point in range(KEYPOINTS) if point not in PAIRS]
         across[body, 3], down[body, 3] = 5, 5
-        assert made(across, down).find(BLACK) is None
+        assert found(made(across, down), BLACK) is None
+
+
+class TestBatches:
+    """Five frames, each with a spot elsewhere."""
+
+    @pytest.fixture
+    def pictures(self) -> list[Shown]:
+        pictures = [np.zeros((384, 288, 3), np.uint8) for _ in range(5)]
+        for index, picture in enumerate(pictures):
+            picture[40 + 30 * index :, 50 + 40 * index :][:5, :5] = 250
+        return [Shown.of(picture) for picture in pictures]
+
+    def places(self, found: Sequence[Landmarks | None]) -> list[list[float]]:
+        return [each.points[0].tolist() for each in found if each]
+
+    @pytest.mark.parametrize("at_once", [1, 2, 3, 4, 16])
+    def test_frames_are_found_alike_however_many_go_in_a_call(
+        self, tmp_path: Path, pictures: list[Shown], at_once: int
+    ) -> None:
+        model = brightest_model(tmp_path / "dwpose.onnx", np.zeros(KEYPOINTS, np.int64), batch="batch")
+        finder = FaceLandmarks(model, threads=2, at_once=at_once)
+        alone = [found for each in pictures for found in finder.find([each])]
+        assert self.places(finder.find(pictures)) == self.places(alone)
+        assert len({tuple(place) for place in self.places(alone)}) == 5
+
+    def test_a_model_for_one_picture_is_asked_for_one_at_a_time(self, tmp_path: Path, pictures: list[Shown]) -> None:
+        model = brightest_model(tmp_path / "dwpose.onnx", np.zeros(KEYPOINTS, np.int64))
+        found = FaceLandmarks(model, threads=1, at_once=16).find(pictures)
+        assert len(self.places(found)) == 5
+
+    def test_every_thread_gets_a_frame(self, tmp_path: Path) -> None:
+        assert FaceLandmarks(table_model(tmp_path / "dwpose.onnx", *symmetric()), threads=3).batch == 3
+
+    def test_a_call_for_many_pictures_sets_the_batch(self, tmp_path: Path) -> None:
+        model = table_model(tmp_path / "dwpose.onnx", *symmetric(), batch="batch")
+        assert FaceLandmarks(model, threads=1, at_once=16).batch == 8
 
 
 class TestModelFile:
     def test_a_model_may_leave_the_batch_open(self, tmp_path: Path) -> None:
         model = table_model(tmp_path / "dwpose.onnx", *symmetric(), batch="batch")
-        assert FaceLandmarks(model, threads=2).find(BLACK)
+        assert found(FaceLandmarks(model, threads=2), BLACK)
 
     def test_it_says_what_it_runs_on(self, made: Callable[..., FaceLandmarks]) -> None:
         assert made(*symmetric()).device in ("cpu", "cuda")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
@@ -18,15 +21,18 @@ from engine.cancel import Cancelled, CancelToken
 from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError, NoFace
 from engine.lipsync.face_box import Bounds, Points
+from engine.lipsync.face_marks import LandmarkFinder
 from engine.lipsync.face_mask import MaskRules, blend_mask, parser_input
+from engine.lipsync.landmarks import Landmarks, Shown
 from engine.lipsync.musetalk_look import MuseTalkEyes
 from engine.lipsync.musetalk_prepare import MuseTalkPreparer
 from engine.lipsync.musetalk_track import FACE_BOX, LATENTS
 from engine.lipsync.options import PreparationOptions
-from engine.lipsync.renderer import Face, FaceTrack
+from engine.lipsync.renderer import Face, FaceTrack, FrameSource
 from engine.nets.networks import Networks
 from engine.video.bgr import bgr_of
 from engine.video.i420 import I420, Bytes
+from engine.video.intra import FrameDamaged
 from tests.lipsync.portraits import Frames
 from tests.lipsync.tiny_musetalk import HEIGHT, WIDTH, ToldFinder, points, textured, tiny_networks
 
@@ -225,13 +231,76 @@ class Passing:
         return (self.frame(index) for index in range(self.count))
 
 
-def test_walks_twice_tells_progress_and_keeps_no_frame() -> None:
-    frames, told = Passing(6), list[float]()
-    preparer().prepare(frames, OPTIONS, told.append, CancelToken())
+def test_progress_is_told_of_every_frame_in_both_walks() -> None:
+    told: list[float] = []
+    preparer().prepare(Passing(6), OPTIONS, told.append, CancelToken())
     assert len(told) == 12
     assert told == sorted(told)
     assert told[-1] == pytest.approx(1)
-    assert frames.most <= 3
+
+
+def test_few_frames_are_held_at_a_time() -> None:
+    frames = Passing(22)
+    preparer().prepare(frames, OPTIONS, lambda share: None, CancelToken())
+    assert frames.most <= 16
+
+
+@dataclass
+class Uneven:
+    """Frames, and landmarks for them, that come after a pause which nobody can foresee."""
+
+    frames: Sequence[I420]
+    finder: ToldFinder
+    chance: random.Random
+
+    @property
+    def count(self) -> int:
+        return len(self.frames)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return WIDTH, HEIGHT
+
+    @property
+    def batch(self) -> int:
+        return self.finder.batch
+
+    def frame(self, index: int) -> I420:
+        self._pause()
+        return self.frames[index]
+
+    def __iter__(self) -> Iterator[I420]:
+        return (self.frame(index) for index in range(self.count))
+
+    def find(self, shown: Sequence[Shown]) -> list[Landmarks | None]:
+        self._pause()
+        return self.finder.find(shown)
+
+    def _pause(self) -> None:
+        time.sleep(self.chance.choice((0, 0, 0.01, 0.04)))
+
+
+@pytest.mark.parametrize(("seed", "finds", "sees"), [(0, 2, 3), (1, 32, 1)])
+def test_the_track_is_the_same_however_long_anything_takes(seed: int, finds: int, sees: int) -> None:
+    frames = [textured(index) for index in range(7)]
+    told = [None if index == 4 else points(x=90 + 2 * index) for index in range(7)]
+
+    def track_of(frames: FrameSource, finder: LandmarkFinder) -> FaceTrack:
+        eyes = MuseTalkEyes(tiny_networks(), ModelThread(), batch=sees)
+        return MuseTalkPreparer(eyes, finder, "r").prepare(frames, OPTIONS, lambda share: None, CancelToken())
+
+    uneven = Uneven(frames, ToldFinder(told, batch=finds), random.Random(seed))
+    assert_same(track_of(uneven, uneven), track_of(Frames(frames), ToldFinder(told)))
+
+
+def assert_same(one: FaceTrack, other: FaceTrack) -> None:
+    assert (one.boxes == other.boxes).all()
+    assert (one.mask_index == other.mask_index).all()
+    assert [mask.tobytes() for mask in one.masks] == [mask.tobytes() for mask in other.masks]
+    assert {name: rows.tobytes() for name, rows in one.data.items()} == {
+        name: rows.tobytes() for name, rows in other.data.items()
+    }
+    assert one.face == other.face
 
 
 @pytest.mark.parametrize("after", [1, 5])
@@ -246,6 +315,40 @@ def test_stops_when_cancelled_in_either_walk(after: int) -> None:
     with pytest.raises(Cancelled):
         preparer().prepare(Passing(4), OPTIONS, progress, cancel)
     assert len(told) == after
+
+
+def test_a_cancelled_preparation_looks_at_no_further_batch() -> None:
+    cancel, finder = CancelToken(), ToldFinder([points()], batch=4)
+    eyes = MuseTalkEyes(tiny_networks(), ModelThread())
+    with pytest.raises(Cancelled):
+        MuseTalkPreparer(eyes, finder, "r").prepare(Passing(40), OPTIONS, lambda share: cancel.cancel(), cancel)
+    assert finder.looked == 4
+    assert not stages_at_work()
+
+
+def stages_at_work() -> list[str]:
+    names = ("decoding", "glancing", "cutting out", "seeing", "abreast")
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith(names)]
+
+
+@dataclass
+class Breaking(Passing):
+    """Frames of which one can't be read, from the given reading on."""
+
+    sound: int = 0
+
+    def frame(self, index: int) -> I420:
+        self.sound -= 1
+        if self.sound < 0:
+            raise FrameDamaged(f"frame {index} is damaged")
+        return super().frame(index)
+
+
+@pytest.mark.parametrize("sound", [0, 3, 7])
+def test_a_frame_that_cannot_be_read_ends_it_in_either_walk(sound: int) -> None:
+    with pytest.raises(FrameDamaged):
+        preparer().prepare(Breaking(5, sound=sound), OPTIONS, lambda share: None, CancelToken())
+    assert not stages_at_work()
 
 
 def test_a_face_is_described(frames: list[I420]) -> None:

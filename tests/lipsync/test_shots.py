@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.lipsync.shots import ShotChanges
+from engine.lipsync.shots import ShotChanges, thumbnail
 from engine.video.i420 import Bytes
 
 
 def looked(frames: list[Bytes]) -> tuple[list[bool], tuple[bool, ...]]:
     """What is said of each frame at once, and in the end."""
     shots = ShotChanges()
-    return [shots.look(frame) for frame in frames], shots.cuts()
+    return [shots.look(thumbnail(frame)) for frame in frames], shots.cuts()
 
 
 def textured(seed: int, shift: int = 0) -> Bytes:

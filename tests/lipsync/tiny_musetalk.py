@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,10 +14,10 @@ import torch
 from bench.network_sizes import QUICK
 from bench.seeded_weights import pack_seeded, write_seeded
 from engine.lipsync.face_box import Points
-from engine.lipsync.landmarks import Landmarks
+from engine.lipsync.landmarks import Landmarks, Shown
 from engine.nets.networks import Networks
 from engine.nets.weight_files import PACKED_FOLDER
-from engine.video.i420 import I420, Bytes
+from engine.video.i420 import I420
 
 WIDTH, HEIGHT = 192, 160
 
@@ -54,17 +54,21 @@ def points(x: float = 96, nose: float = 80, width: float = 64, below: float = 40
 
 @dataclass
 class ToldFinder:
-    """Finds in one picture after another what it was told, and in every further one what it was told last."""
+    """Finds in one frame after another what it was told, and in every further one what it was told last."""
 
     told: Iterable[Points | None]
+    batch: int = 1
     looked: int = 0
     _left: list[Points | None] = field(init=False)
 
     def __post_init__(self) -> None:
         self._left = list(self.told)
 
-    def find(self, picture: Bytes) -> Landmarks | None:
-        self.looked += 1
+    def find(self, shown: Sequence[Shown]) -> list[Landmarks | None]:
+        self.looked += len(shown)
+        return [self._next() for _ in shown]
+
+    def _next(self) -> Landmarks | None:
         found = self._left.pop(0) if len(self._left) > 1 else self._left[0]
         return None if found is None else Landmarks(found, np.ones(68, np.float32))
 
