@@ -38,6 +38,7 @@ from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.boot import BootPhases, process_age, record_boot
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
+from worker.refresh import Refresh
 from worker.result import checked, failure
 from worker.threads import JobThreads
 
@@ -99,9 +100,10 @@ def serve(
     threads = JobThreads(settings.max_concurrency)
     mode = sdk.mode_of(runpod, sys.argv[1:], environ)
     handler = make_handler(engine.run, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
+    refresh = Refresh(settings.max_concurrency, lambda: engine.worn, sdk.jobs_held, sdk.leave)
 
     def start(chosen: sdk.Handler) -> None:
-        runpod.start({"handler": chosen, "concurrency_modifier": lambda _: settings.max_concurrency})
+        runpod.start({"handler": chosen, "concurrency_modifier": refresh.slots})
 
     try:
         if mode is sdk.Mode.LOCAL:
@@ -110,7 +112,7 @@ def serve(
         sdk.register_checks(runpod, engine.checks())
         record_boot(engine, phases, environ)
         with engine.housekeeping():
-            start(handler)
+            start(refresh.around(handler) if mode is sdk.Mode.QUEUE else handler)
         return 0
     finally:
         threads.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -75,6 +76,17 @@ def _named(name: str, check: Callable[[], None]) -> Callable[[], None]:
     # RunPod's console shows the function's name.
     fitness_check.__name__ = name
     return fitness_check
+
+
+def jobs_held() -> int:
+    """How many jobs the SDK has: from when the queue handed them out until their results are delivered."""
+    state = importlib.import_module("runpod.serverless.modules.worker_state")
+    return int(state.JobsProgress().get_job_count())
+
+
+def leave() -> None:
+    """End the SDK's loop as RunPod does: it takes no more jobs, and returns when those that run have ended."""
+    signal.raise_signal(signal.SIGTERM)
 
 
 @asynccontextmanager
