@@ -43,7 +43,9 @@ class SessionRemoval:
         outputs = [item.key for item in self.store.list(f"outputs/{session_id}/")]
         # Before the outputs, whose keys alone name the jobs.
         for job_id in sorted(jobs_of(outputs)):
-            self._delete(record, [item.key for item in self.store.list(stream_folder(job_id))])
+            stream = [item.key for item in self.store.list(stream_folder(job_id))]
+            # stream.json, which says what else is there, is the last key and goes first.
+            self._delete(record, reversed(stream))
         self._delete(record, outputs)
         self._demand_held(record)
         if record.avatar_key is not None:

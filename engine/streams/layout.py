@@ -10,8 +10,9 @@ A stream's id is its job's record id. init.mp4 with all parts behind it, or with
 
 Part n is there before part n + 1 is written, and init.mp4 before part 0: who wants the video as early as it is there
 asks for one key after the other. Where the next part is missing, ``stream.json`` says whether another will come: not
-if it is ``done`` with as many parts, if it has ``failed``, or if it names another ``run``, which has begun the video
-anew and removes what this one had made. A worker that dies leaves ``running``: the job's record tells.
+if it is ``done`` with as many parts, if it has ``failed``, if it names another ``run``, which has begun the video anew
+and removes what this one had made, or if it is gone, as with a deleted session. A worker that dies leaves ``running``:
+the job's record tells.
 """
 
 from __future__ import annotations
@@ -79,8 +80,9 @@ class StreamState(BaseModel):
     """What ``stream.json`` says: enough to follow the stream by plain HTTP. Everything that it lists is there.
 
     It is written anew with every segment, so a client asks for it once a second, and fetches ``init_url`` and then
-    the segments that it has not fetched yet. ``hls_url`` is the same as a playlist; it is there from the beginning
-    and may be empty then. The addresses need no secret and work as long as all that the store gives out.
+    the segments that it has not fetched yet. ``hls_url`` is the same as a playlist. It is there from the beginning,
+    and empty until the first segment: a player that gives up on an empty one, as FFmpeg does, waits until ``init_url``
+    is there. The addresses need no secret and work as long as all that the store gives out.
 
     run: the run of the job that makes the video; objects lie in its folder.
     parts: how many parts there are in all, once the state is ``done``.
