@@ -165,7 +165,8 @@ class FrameLoop:
             # What becomes of the jobs is decided while the device is at nothing.
             beside, self._flight = self._flight, None
             exhausted += self._wait(beside)
-            self._recover(exhausted, max(each.size for each in (batch, before and before.batch) if each))
+            # A batch that was begun beside another is no smaller than that.
+            self._recover(exhausted, (batch or exhausted[0]).size)
         with self._changed:
             self._stepping = False
             self._go_on()
@@ -238,7 +239,7 @@ class FrameLoop:
         entries = [entry for batch in exhausted for entry in batch.entries]
         with self._changed:
             self._schedule.halve(size)
-            log.warning("The GPU's memory ran out: from now on it draws %d frames at once.", self._schedule.sizes[-1])
+            log.warning("The GPU's memory ran out: from now on it draws at most %d at once.", self._schedule.sizes[-1])
             self._schedule.put_back(entries)
             for entry in entries:
                 entry.job.in_flight -= 1

@@ -86,7 +86,7 @@ class Schedule(Generic[J, T]):
         return [entry.item for entry in self._queues.pop(job, ())]
 
     def put_back(self, entries: Iterable[Waiting[J, T]]) -> None:
-        """Queue what was taken and not drawn once more, in front of all that came later."""
+        """Queue what was taken and not drawn once more, in front of what came later to the same job."""
         for entry in reversed(list(entries)):
             self._queues.setdefault(entry.job, deque()).appendleft(entry)
 

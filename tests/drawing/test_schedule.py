@@ -148,7 +148,7 @@ class Life:
         if batch is None:
             return
         self._assert_sized(batch, waiting)
-        assert [entry.item for entry in batch.entries[: len(late)]] == late[: len(batch.entries)]
+        assert [entry.since for entry in batch.entries[: len(late)]] == late[: len(batch.entries)]
         for place, entry in enumerate(batch.entries):
             self._serve(entry, in_turn=place >= len(late))
 
@@ -160,9 +160,9 @@ class Life:
             self.schedule.halve(batch.size)
             self.passed = {job: set() for job in self.passed}
 
-    def _late(self) -> list[int]:
-        every = [entry for items in self.waiting.values() for entry in items]
-        return sorted(item for since, item in every if self.now - since > LONGEST_WAIT_SECONDS)
+    def _late(self) -> list[float]:
+        came = [since for items in self.waiting.values() for since, _ in items]
+        return sorted(since for since in came if self.now - since > LONGEST_WAIT_SECONDS)
 
     def _assert_sized(self, batch: Batch[int, int], waiting: int) -> None:
         sizes = self.schedule.sizes
