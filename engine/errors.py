@@ -29,7 +29,6 @@
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
   - IdempotencyConflict             422 idempotency_conflict
-  - NotOffered                      501 not_implemented
   - StillRunning                    504 still_running
   - OperatorError                   500: the service has to change
     - SpeechNotConfigured           tts_not_configured
@@ -244,13 +243,6 @@ class IdempotencyConflict(EngineError):
 
     code = "idempotency_conflict"
     http_status = 422
-
-
-class NotOffered(EngineError):
-    """The service can't do this as it is set up."""
-
-    code = "not_implemented"
-    http_status = 501
 
 
 class StillRunning(EngineError):

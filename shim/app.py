@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -32,9 +33,12 @@ from shim.errors import (
 from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
 from shim.health import health_routes
+from shim.live import live_routes
 from shim.openapi import DescribedApi
+from shim.relay import Relay
 from shim.request_id import Door, request_id_of
 from shim.sessions import session_routes
+from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
 from shim.uploads import Uploads
 
@@ -90,6 +94,7 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
     app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
     app.include_router(generate_routes(backend, store, body_limit(settings)))
     app.include_router(stream_routes(backend, store, body_limit(settings)))
+    app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now))))
     app.include_router(file_routes(Outputs(store, service.records)))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)
 
@@ -100,6 +105,10 @@ def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_defect)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _refuse_socket(websocket: WebSocket) -> None:

@@ -19,6 +19,13 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Begun:
+    """The job is taken. Its stream and its files are found under ``record_id``."""
+
+    record_id: str
+
+
+@dataclass(frozen=True)
 class Fragment:
     """The next piece of a fragmented MP4."""
 
@@ -33,8 +40,8 @@ class Progress:
     share: float
 
 
-StreamEvent = Fragment | Progress | Made
-"""What a stream yields; Made is the last."""
+StreamEvent = Begun | Fragment | Progress | Made
+"""What a stream yields; Begun is the first, and Made the last."""
 
 
 class Backend(Protocol):
@@ -68,7 +75,10 @@ class Backend(Protocol):
         ...
 
     def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
-        """Make the video and hand it out meanwhile. Closing the generator cancels the job."""
+        """Make the video, hand it out meanwhile, and store it as a stream.
+
+        Closing the generator cancels the job; a job whose stream broke by itself may go on.
+        """
         ...
 
     async def cancel(self, job_id: str) -> None:

@@ -5,9 +5,11 @@ Beside the tree of engine/errors.py there are the errors that only HTTP knows:
 - UnknownPath             404 not_found
 - MethodNotAllowed        405 method_not_allowed
 - OutputNotFound          404 output_not_found
+- StreamNotFound          404 stream_not_found
 - BodyTooLarge            413 body_too_large
 - UploadTooLarge          413 avatar_too_large
 - RangeNotSatisfiable     416 range_not_satisfiable
+- StreamNotBegun          503 stream_not_begun
 - GenerationFailed        500 with the code of what went wrong after the work had begun
 """
 
@@ -80,6 +82,19 @@ class OutputNotFound(EngineError):
 
     code = "output_not_found"
     http_status = 404
+
+
+class StreamNotFound(EngineError):
+    """No job has a stream of that id."""
+
+    code = "stream_not_found"
+    http_status = 404
+
+
+class StreamNotBegun(Overloaded):
+    """The stream's job is at work, and nothing of its video is there yet."""
+
+    code = "stream_not_begun"
 
 
 class BodyTooLarge(EngineError):

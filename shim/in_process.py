@@ -17,7 +17,7 @@ from engine.records import SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, Generated, HealthReply
 from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session
 from engine.sessions import session_of_job
-from shim.backends import Made, StreamEvent
+from shim.backends import Begun, Made, StreamEvent
 from shim.channel import VideoChannel
 from shim.errors import GenerationFailed
 from shim.preparing import Preparing
@@ -76,7 +76,9 @@ class InProcess:
             raise InvalidInput("A stream takes no `idempotency_key`: what was made before is not made again.")
         name = _name_of(request, job_id)
         with self._running.slot(job_id, _session_of(request, name)) as running:
-            async with aclosing(self._streamed(request, name, running)) as events:
+            yield Begun(name.record_id)
+            stored = request.model_copy(update={"stream": True})
+            async with aclosing(self._streamed(stored, name, running)) as events:
                 async for event in events:
                     yield event
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.endpoint.client import AsyncRunPodEndpoint
@@ -19,7 +20,7 @@ from engine.job_ids import RECORD_ID, record_id_of
 from engine.jobs import JobName
 from engine.records import JobRecord, Records
 from engine.schemas import Generate, Generated
-from shim.backends import Made
+from shim.backends import Made, Progress
 from shim.errors import GenerationFailed
 from shim.job_end import Ended, end_of, ended_record, told_end
 
@@ -49,12 +50,28 @@ class QueueJob:
     session_id: str | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Following:
-    """A job on its way to its end."""
+    """A job on its way to its end.
+
+    retries: how often it may still be tried again. told: what its worker last said of its progress.
+    nearly: set when the end can't be far.
+    """
 
     job: QueueJob
-    end: asyncio.Task[Made]
+    retries: int
+    told: Progress | None = None
+    nearly: asyncio.Event = field(default_factory=asyncio.Event)
+    end: asyncio.Task[Made] = field(init=False)
+
+    async def rest(self, taken: float) -> None:
+        """Wait until it is time for another look at a job that has taken so many seconds."""
+        if self.nearly.is_set():
+            await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_pause(taken)):
+                await self.nearly.wait()
 
 
 class QueueJobs:
@@ -76,8 +93,12 @@ class QueueJobs:
         await asyncio.wait({following.end}, timeout=seconds)
         if following.end.done():
             return following.end.result()
+        raise self.still_running(following, seconds)
+
+    def still_running(self, following: Following, seconds: float) -> StillRunning:
+        """What a caller is told who has waited so long; the job goes on."""
         record_id = following.job.name.record_id
-        raise StillRunning(
+        return StillRunning(
             f"The video takes longer than {seconds:g} s and is still being made. It will be found as "
             f"`output_{record_id}.mp4`.",
             record_id,
@@ -122,9 +143,9 @@ class QueueJobs:
         await asyncio.gather(*ends, return_exceptions=True)
 
     def _follow(self, job: QueueJob, retries: int) -> Following:
-        end = asyncio.create_task(self._to_end(job, retries), name=f"job {job.queue_id}")
-        following = self._following[job.job_id] = Following(job, end)
-        end.add_done_callback(lambda _: self._leave(following))
+        following = self._following[job.job_id] = Following(job, retries)
+        following.end = asyncio.create_task(self._to_end(following), name=f"job {job.queue_id}")
+        following.end.add_done_callback(lambda _: self._leave(following))
         return following
 
     def _leave(self, following: Following) -> None:
@@ -135,24 +156,28 @@ class QueueJobs:
         elif error is not None:
             log.error("Job %s could not be followed.", following.job.queue_id, exc_info=error)
 
-    async def _to_end(self, job: QueueJob, retries: int) -> Made:
+    async def _to_end(self, following: Following) -> Made:
         """Raises EngineError when no worker had begun, else GenerationFailed."""
+        job = following.job
         began = asyncio.get_running_loop().time()
         while True:
-            match await self._look(job):
+            match await self._look(following):
                 case Made() as made:
                     return made
-                case Ended(may_retry=True) if retries > 0:
-                    retries -= 1
+                case Ended(may_retry=True) if following.retries > 0:
+                    following.retries -= 1
                     await self._retry(job)
                 case Ended() as ended:
                     raise await asyncio.to_thread(self._settle, job, ended)
-            await asyncio.sleep(_pause(asyncio.get_running_loop().time() - began))
+            await following.rest(asyncio.get_running_loop().time() - began)
 
-    async def _look(self, job: QueueJob) -> Made | Ended | None:
+    async def _look(self, following: Following) -> Made | Ended | None:
         """What came of the job; None when nothing has yet, or nothing is to be learned at the moment."""
+        job = following.job
         try:
             record = await asyncio.to_thread(self._own_record, job)
+            if record is not None and record.stage:
+                following.told = Progress(record.stage, record.progress)
             if record is not None and record.state == "done":
                 return _made(record)
             if record is not None and self._is_at_work(record):

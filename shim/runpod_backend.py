@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Self
 
 from engine.avatar.sources import AvatarSources
 from engine.endpoint.client import AsyncRunPodEndpoint, EndpointAddress, RunPodEndpoint
 from engine.endpoint.preparations import Preparations
-from engine.errors import ConfigurationError, NotOffered
+from engine.errors import ConfigurationError, EngineError, InvalidInput
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.lifetimes import Lifetimes
@@ -26,8 +27,11 @@ from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from shim.backends import Made, StreamEvent
 from shim.queue_health import QueueHealth
-from shim.queue_jobs import QueueJobs
+from shim.queue_jobs import Following, QueueJobs
 from shim.queued_sessions import QueuedSessions, SessionStore
+from shim.queued_stream import QueuedStream
+from shim.relay import Relay
+from shim.stored_streams import StoredStreams
 
 
 def utc_now() -> datetime:
@@ -53,6 +57,7 @@ class RunPodBackend:
         stored = SessionStore(store, records, self._sources, Lifetimes.of(settings), now)
         self._sessions = QueuedSessions(stored, self._endpoint, Preparations(records, self._asking, now))
         self._jobs = QueueJobs(self._endpoint, records, now)
+        self._relay = Relay(StoredStreams(store, records, now))
         self._health = QueueHealth(self._endpoint, store)
         self._left: asyncio.Task[None]
 
@@ -97,13 +102,29 @@ class RunPodBackend:
         following = await self._jobs.submit(request, job_id)
         return await self._jobs.made(following, self._settings.sync_wait_seconds)
 
-    def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
-        raise NotOffered(
-            "This server can't stream videos, which are made elsewhere. Ask `text-to-video` for the whole video."
-        )
+    async def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
+        if request.idempotency_key is not None:
+            raise InvalidInput("A stream takes no `idempotency_key`: what was made before is not made again.")
+        await self._demand_possible(request)
+        stored = request.model_copy(update={"stream": True})
+        submitting = asyncio.create_task(self._jobs.submit(stored, job_id))
+        try:
+            following = await asyncio.shield(submitting)
+            stream = QueuedStream(following, self._jobs, self._relay, self._settings.sync_wait_seconds)
+            async with aclosing(stream.events()) as events:
+                async for event in events:
+                    yield event
+        except (asyncio.CancelledError, GeneratorExit):
+            await self._cancel(submitting)
+            raise
 
     async def cancel(self, job_id: str) -> None:
         await self._jobs.cancel(job_id)
+
+    async def _cancel(self, submitting: asyncio.Task[Following]) -> None:
+        """Stop a job that perhaps is only just being submitted."""
+        with suppress(EngineError):
+            await self._jobs.cancel_quietly((await submitting).job.queue_id)
 
     async def health(self) -> HealthReply:
         return await self._health.reply()

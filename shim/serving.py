@@ -17,18 +17,25 @@ from shim.request_id import StreamBroken
 
 PIECE_BYTES = 1 << 20
 
+CHECKED = "private, no-cache"
+"""Kept by clients that ask every time whether it still is the file."""
+
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ServedFile:
-    """A file to send. ``read`` gives bytes [start, start + length), None when the file has gone; it may block."""
+    """A file to send. ``read`` gives bytes [start, start + length), None when the file has gone; it may block.
+
+    ``caching``: how long clients may keep it.
+    """
 
     name: str
     content_type: str
     size: int
     validators: Validators
     read: Callable[[int, int], bytes | None]
+    caching: str = CHECKED
 
     @classmethod
     def stored(cls, store: ObjectStore, info: ObjectInfo, name: str, content_type: str) -> ServedFile:
@@ -36,8 +43,10 @@ class ServedFile:
         return cls(name, content_type, info.size, validators, lambda start, n: store.get_range(info.key, start, n))
 
     @classmethod
-    def of_bytes(cls, body: bytes, validators: Validators, name: str, content_type: str) -> ServedFile:
-        return cls(name, content_type, len(body), validators, lambda start, n: body[start : start + n])
+    def of_bytes(
+        cls, body: bytes, validators: Validators, name: str, content_type: str, caching: str = CHECKED
+    ) -> ServedFile:
+        return cls(name, content_type, len(body), validators, lambda start, n: body[start : start + n], caching)
 
 
 def respond(request: Request, file: ServedFile) -> Response:
@@ -60,7 +69,7 @@ def _headers(request: Request, file: ServedFile) -> dict[str, str]:
         "Accept-Ranges": "bytes",
         "ETag": file.validators.tag,
         "Last-Modified": file.validators.last_modified,
-        "Cache-Control": "private, no-cache",
+        "Cache-Control": file.caching,
         "Content-Disposition": f'{kind}; filename="{file.name}"',
         "X-Content-Type-Options": "nosniff",
     }

@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from fastapi import APIRouter, Request, WebSocket
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Scope, Send
 
-from engine.errors import EngineError, InternalError, InvalidInput
+from engine.errors import EngineError, InvalidInput
 from engine.schemas import Generate
 from engine.store.protocol import ObjectStore
-from shim.backends import Backend, Fragment, Made, Progress, StreamEvent
+from engine.streams.layout import MEDIA_TYPE
+from shim.backends import Backend, Begun, Fragment, Made, Progress, StreamEvent
 from shim.bodies import parse_json_object, read_json_object
 from shim.errors import BodyTooLarge, Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
 from shim.generate import EXAMPLE, GENERATE_ERRORS, Asked
 from shim.leaving import client_left, while_connected
 from shim.openapi import body_of
-from shim.request_id import StreamBroken, request_id_of
+from shim.request_id import request_id_of
+from shim.stream_paths import hls_url, stream_headers, stream_url
+from shim.video_stream import VideoStream, first_piece
 
 PATH = "/text-to-video-stream"
 FIRST_MESSAGE_SECONDS = 30.0
 
 _VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "binary"}}}}
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
-
-log = logging.getLogger(__name__)
 
 
 def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter:
@@ -42,22 +43,18 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
         summary="Stream avatar video generation in real-time.",
         description="The fragmented MP4 comes in chunks while it is made. A failure before the first one has its "
         "status code; a later one breaks the connection and stands in the job's record. `X-Job-Id` names the job, "
-        "and leaving cancels it. The same path takes a WebSocket, whose first message is this body.",
+        "and leaving cancels it; `X-Stream-Url` and `X-Hls-Url` are where others follow it. The same path takes a "
+        "WebSocket, whose first message is this body.",
         response_class=Response,
         openapi_extra=body_of(Generate, required=True, example=EXAMPLE),
         responses={**GENERATE_ERRORS, 200: {"description": "The video as it is made.", **_VIDEO}},
     )
     async def text_to_video_stream(request: Request) -> Response:
         asked = Asked.of(await read_json_object(request, limit))
-        events = backend.stream(asked.request, asked.job_id)
-        try:
-            first = await while_connected(_next_fragment(events), client_left(request.receive))
-        except BaseException:
-            await events.aclose()
-            raise
-        if first is None:
-            raise InternalError("The video came to its end without a picture.")
-        return VideoStream(first, events, asked.job_id)
+        fragments = Fragments(backend.stream(asked.request, asked.job_id))
+        pieces = fragments.pieces()
+        first = await first_piece(request, pieces)
+        return VideoStream(first, pieces, stream_headers(fragments.stream_id))
 
     @router.websocket(PATH)
     async def text_to_video_socket(websocket: WebSocket) -> None:
@@ -73,40 +70,21 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
     return router
 
 
-async def _next_fragment(events: AsyncGenerator[StreamEvent, None]) -> bytes | None:
-    async for event in events:
-        if isinstance(event, Fragment):
-            return event.data
-    return None
+class Fragments:
+    """The video of a stream's events as bytes. ``stream_id`` is known with the first of them."""
 
-
-class VideoStream(Response):
-    """A chunked video whose first fragment is there. A failure in it ends the connection, not the chunks."""
-
-    media_type = "video/mp4"
-
-    def __init__(self, first: bytes, events: AsyncGenerator[StreamEvent, None], job_id: str) -> None:
-        super().__init__(headers={"X-Job-Id": job_id, "Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._first = first
+    def __init__(self, events: AsyncGenerator[StreamEvent, None]) -> None:
         self._events = events
+        self.stream_id = ""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        try:
-            await while_connected(self._pump(send), client_left(receive))
-        except (EngineError, GenerationFailed) as error:
-            log.warning("The stream broke: %s", error)
-            raise StreamBroken from error
-        finally:
-            await self._events.aclose()
-
-    async def _pump(self, send: Send) -> None:
-        piece: bytes | None = self._first
-        while piece is not None:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
-            piece = await _next_fragment(self._events)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
+        """Closing the generator closes the events."""
+        async with aclosing(self._events) as events:
+            async for event in events:
+                if isinstance(event, Begun):
+                    self.stream_id = event.record_id
+                if isinstance(event, Fragment):
+                    yield event.data
 
 
 class Conversation:
@@ -118,6 +96,7 @@ class Conversation:
         self._store = store
         self._limit = limit
         self._told = ""
+        self._stream_id = ""
 
     async def hold(self) -> None:
         """Raises EngineError, GenerationFailed and, when the client leaves, ClientDisconnect."""
@@ -145,14 +124,25 @@ class Conversation:
     async def _send_all(self, asked: Asked, events: AsyncGenerator[StreamEvent, None]) -> None:
         started = False
         async for event in events:
+            if isinstance(event, Begun):
+                self._stream_id = event.record_id
+                continue
             if not started:
-                await self._websocket.send_json(
-                    {"type": "start", "job_id": asked.job_id, "content_type": "video/mp4", "warnings": asked.warnings}
-                )
+                await self._send_start(asked)
                 started = True
             await self._send(event, asked)
 
-    async def _send(self, event: StreamEvent, asked: Asked) -> None:
+    async def _send_start(self, asked: Asked) -> None:
+        """Only once something has come of the request: what is refused has an error alone."""
+        told = {
+            "job_id": self._stream_id,
+            "content_type": MEDIA_TYPE,
+            "stream_url": stream_url(self._stream_id),
+            "hls_url": hls_url(self._stream_id),
+        }
+        await self._websocket.send_json({"type": "start", **told, "warnings": asked.warnings})
+
+    async def _send(self, event: Fragment | Progress | Made, asked: Asked) -> None:
         match event:
             case Fragment(data):
                 await self._websocket.send_bytes(data)

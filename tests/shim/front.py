@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
 from datetime import UTC, datetime
 from types import TracebackType
@@ -17,7 +17,7 @@ from engine.records import JobRecord, Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
 from engine.settings import Settings
 from engine.store.protocol import ObjectStore
-from shim.backends import Backend, Made
+from shim.backends import Backend, Fragment, Made, StreamEvent
 from shim.runpod_backend import RunPodBackend
 from tests.shim.waiting import wait_until
 from tests.worker.queue_standin import ENDPOINT, KEY, QueueStandIn
@@ -29,6 +29,41 @@ SECONDS = 60.0
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+class Watching:
+    """A stream's events, taken one at a time from outside its event loop."""
+
+    def __init__(self, events: AsyncGenerator[StreamEvent, None], loop: asyncio.AbstractEventLoop) -> None:
+        self._events = events
+        self._loop = loop
+
+    def next(self, seconds: float = SECONDS) -> StreamEvent:
+        """The next event. Raises what the stream raises."""
+        return self.awaited().result(seconds)
+
+    def awaited(self) -> Future[StreamEvent]:
+        """The next event, while the test goes on."""
+        return asyncio.run_coroutine_threadsafe(self._next(), self._loop)
+
+    def fragment(self) -> bytes:
+        """The next fragment, past the events before it."""
+        while not isinstance(event := self.next(), Fragment):
+            assert not isinstance(event, Made)
+        return event.data
+
+    def end(self) -> list[StreamEvent]:
+        """What is left of it."""
+        events = [self.next()]
+        while not isinstance(events[-1], Made):
+            events.append(self.next())
+        return events
+
+    def leave(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._events.aclose(), self._loop).result(SECONDS)
+
+    async def _next(self) -> StreamEvent:
+        return await anext(self._events)
 
 
 class Front:
@@ -93,8 +128,8 @@ class Front:
         """A generate that goes on beside the test."""
         return asyncio.run_coroutine_threadsafe(self._backend.generate(Generate(**fields), job_id), self._loop)
 
-    def stream(self, **fields: Any) -> None:
-        self._backend.stream(Generate(**fields), "asked")
+    def stream(self, job_id: str = "asked", **fields: Any) -> Watching:
+        return Watching(self._backend.stream(Generate(**fields), job_id), self._loop)
 
     def cancel(self, job_id: str) -> None:
         self._wait(self._backend.cancel(job_id))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import EngineError, IdempotencyConflict, Interrupted, NotOffered, QueueUnavailable, StillRunning
+from engine.errors import EngineError, IdempotencyConflict, Interrupted, QueueUnavailable, StillRunning
 from engine.jobs import JobName
 from engine.schemas import Generated
 from engine.settings import Settings
@@ -241,13 +241,6 @@ def test_a_session_that_is_not_ready_costs_no_job(front: Front, queue: QueueStan
         front.generate(session_id="new", text="Hello.")
     assert caught.value.code == "session_not_ready"
     assert [given["action"] for given in queue.inputs().values()] == ["create_session"]
-
-
-def test_it_does_not_stream(front: Front, queue: QueueStandIn, store: LocalStore) -> None:
-    assert (NotOffered.http_status, NotOffered.code) == (501, "not_implemented")
-    with pytest.raises(NotOffered):
-        front.stream(session_id="s", text="Hello.")
-    assert queue.inputs() == {}
 
 
 def test_without_a_bucket_there_is_no_such_backend(store: LocalStore, front: Front) -> None:

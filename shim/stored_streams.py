@@ -1,0 +1,68 @@
+"""Streams as they lie in the store, and what their jobs' records say of those that go no further."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.endpoint.job_state import JobError
+from engine.endpoint.told_errors import told_error
+from engine.errors import EngineError, InternalError, Interrupted
+from engine.jobs import LEASE
+from engine.records import JobRecord, Records
+from engine.store.protocol import ObjectStore, StoredObject
+from engine.streams.layout import StreamState, state_key
+from shim.errors import GenerationFailed, StreamNotFound
+from shim.job_end import Ended, told_end
+
+
+@dataclass(frozen=True)
+class StoredStreams:
+    """Every method blocks, and raises what the store raises. ``now`` gives the time in UTC."""
+
+    store: ObjectStore
+    records: Records
+    now: Callable[[], datetime]
+
+    def state(self, stream_id: str) -> StreamState | None:
+        """The stream as its newest run has left it; None when none has begun, or the newest one has failed."""
+        found = self.store.get(state_key(stream_id))
+        state = None if found is None else StreamState.model_validate_json(found.body)
+        return None if state is None or state.state == "failed" else state
+
+    def look(self, stream_id: str) -> StreamState | None:
+        """As ``state``, of a stream that is whole or grows.
+
+        Raises StreamNotFound where there is none and none will be, and GenerationFailed where its job has ended
+        without a video or its worker has gone silent.
+        """
+        state = self.state(stream_id)
+        if state is None or state.state == "running":
+            self._demand_alive(self.records.jobs.get(stream_id), begun=state is not None)
+        return state
+
+    def object(self, key: str) -> StoredObject | None:
+        return self.store.get(key)
+
+    def _demand_alive(self, record: JobRecord | None, begun: bool) -> None:
+        if record is None or (record.state == "done" and not begun):
+            raise stream_not_found()
+        if record.state in ("failed", "cancelled"):
+            raise GenerationFailed(self._error_of(record))
+        if self.now() - record.heartbeat > LEASE:
+            raise GenerationFailed(Interrupted("The worker that made the video has gone silent. Ask for it again."))
+
+    def _error_of(self, record: JobRecord) -> EngineError:
+        if record.state == "cancelled":
+            deleted = record.session_id is not None and self.records.sessions.get(record.session_id) is None
+            return told_end(Ended("cancelled", Interrupted("The video was cancelled. Ask for it again.")), deleted)
+        if record.error is None:
+            return InternalError("The video could not be made.")
+        return told_error(JobError.model_validate(record.error))
+
+
+def stream_not_found() -> StreamNotFound:
+    return StreamNotFound(
+        "There is no such stream: none was asked for under this id, its job waits for a worker, or it has expired."
+    )
