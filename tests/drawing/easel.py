@@ -95,14 +95,22 @@ class Painting:
 
 
 class Held:
-    """A context in which the thread does nothing, so that what is queued meanwhile is there at once."""
+    """A context in which the thread does nothing, so that what is queued meanwhile is there at once.
+
+    ``holds`` is set when the thread has done what was posted before.
+    """
 
     def __init__(self, thread: ModelThread) -> None:
+        self.holds = threading.Event()
         self._thread = thread
         self._go_on = threading.Event()
 
     def __enter__(self) -> None:
-        self._thread.post(lambda: self._go_on.wait(SECONDS))
+        self._thread.post(self._hold)
 
     def __exit__(self, *_: object) -> None:
         self._go_on.set()
+
+    def _hold(self) -> None:
+        self.holds.set()
+        assert self._go_on.wait(SECONDS)

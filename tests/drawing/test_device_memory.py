@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
@@ -96,12 +96,13 @@ def test_half_is_of_the_larger_batch_that_the_device_was_at(thread: ModelThread)
     easel = Easel(at_wait=with_number(0, times=1))
     loop = FrameLoop(easel, thread)
     between = Held(thread)
-    with loop.job() as job:
+    with loop.job() as job, ExitStack() as after_the_first_step:
         with Held(thread):
             frames = [job.draw(shot(0))]
-            between.__enter__()
+            after_the_first_step.enter_context(between)
+        assert between.holds.wait(SECONDS)
         frames += [job.draw(shot(number)) for number in (1, 2, 3, 4)]
-        between.__exit__()
+        after_the_first_step.close()
         assert [seen(frame) for frame in frames] == [0, 1, 2, 3, 4]
         with Held(thread):
             frames = [job.draw(shot(number)) for number in (5, 6, 7, 8)]
