@@ -19,10 +19,10 @@ FOR_EVER = Lifetimes(None, None, None)
 
 
 def test_the_settings_give_seconds_and_zero_is_for_ever() -> None:
-    assert Lifetimes.of(Settings(session_ttl=60, output_ttl=0, upload_ttl=3600)) == Lifetimes(
-        timedelta(minutes=1), None, HOUR
+    assert Lifetimes.of(Settings(session_ttl=60, output_ttl=0, upload_ttl=3600, stream_ttl=60)) == Lifetimes(
+        timedelta(minutes=1), None, HOUR, timedelta(minutes=1)
     )
-    assert Lifetimes.of(Settings()) == Lifetimes(DAY, DAY, DAY)
+    assert Lifetimes.of(Settings()) == Lifetimes(DAY, DAY, DAY, HOUR)
 
 
 def test_the_environment_sets_them(monkeypatch: pytest.MonkeyPatch) -> None:

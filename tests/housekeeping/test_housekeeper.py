@@ -60,7 +60,7 @@ def test_everything_in_use_stays(house: House, clip: Path) -> None:
 def test_everything_expired_goes(house: House) -> None:
     house.session("one")
     house.job("job1")
-    house.put(VIDEO, "outputs/one/job1-12345678/result.json", "uploads/u", "streams/job1/0.m4s", "streams/job1/1.m4s")
+    house.put(VIDEO, "outputs/one/job1-12345678/result.json", "uploads/u", "streams/job2/0.m4s", "streams/job2/1.m4s")
     house.put("workers/w.json", "proofs/p")
     assert sweep_later(house, days=8) == swept(sessions=1, uploads=1, jobs=1, streams=1, workers=1, proofs=1)
     assert house.stored() == []
@@ -93,6 +93,17 @@ def test_outputs_go_by_folder_after_their_own_time(house: House) -> None:
     assert house.stored("outputs/") == ["outputs/one/job1-12345678/speech/note.json", VIDEO]
     assert sweep_later(house, hours=25) == swept(outputs=1)
     assert house.stored("outputs/") == []
+
+
+def test_a_stream_goes_as_a_whole_after_its_last_part(house: House) -> None:
+    house.lifetimes = replace(LIFETIMES, stream=HOUR / 4)
+    house.put("streams/old/run/part-00000.m4s", "streams/old/stream.json")
+    house.put("streams/long/run/part-00000.m4s", "streams/long/run/part-00001.m4s")
+    make_older(house, "streams/old/run/part-00000.m4s", "streams/old/stream.json", "streams/long/run/part-00000.m4s")
+    assert sweep_later(house, hours=0.2) == swept(streams=1)
+    assert len(house.stored("streams/long/")) == 2
+    assert sweep_later(house, hours=0.1) == swept(streams=1)
+    assert house.stored() == []
 
 
 def test_nothing_goes_before_its_time_even_where_clocks_differ(house: House) -> None:
@@ -238,7 +249,7 @@ def test_a_bucket_is_swept_alike(moto: S3Endpoint, tmp_path: Path, clip: Path) -
     key = house.avatar(clip)
     house.session("one", key)
     house.session("two", KEY, expires_at=house.now + 30 * DAY)
-    house.put(VIDEO, "outputs/two/job-12345678/video.mp4", "uploads/u", "streams/job1/0.m4s", "workers/w.json")
+    house.put(VIDEO, "outputs/two/job-12345678/video.mp4", "uploads/u", "streams/job2/0.m4s", "workers/w.json")
     found = sweep_later(house, days=2)
     assert {kind: count for kind, count in asdict(found).items() if count} == {
         "sessions": 1,

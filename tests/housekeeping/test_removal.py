@@ -54,6 +54,14 @@ def test_a_session_goes_with_its_outputs_and_the_avatars_note(house: House) -> N
     assert house.library.refs(KEY) == ("one2",)
 
 
+def test_a_session_goes_with_the_streams_of_its_jobs(house: House) -> None:
+    house.session("one", KEY)
+    house.put("outputs/one/job-12345678/video.mp4", "outputs/two/job2-12345678/video.mp4")
+    house.put("streams/job/stream.json", "streams/job/run/part-00000.m4s", "streams/job2/stream.json")
+    assert house.housekeeper.removal.remove("one")
+    assert house.stored("streams/") == ["streams/job2/stream.json"]
+
+
 def test_a_wanted_or_missing_session_is_left_alone(house: House) -> None:
     house.session("one", KEY)
     before = house.stored()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.housekeeping.rules import Rule, aged, rules, unit
+from engine.housekeeping.rules import Rule, aged, jobs_of, rules, unit
 from engine.lifetimes import Lifetimes
 from engine.store.protocol import ObjectInfo
 
@@ -19,12 +19,12 @@ def written(key: str, days_ago: float) -> ObjectInfo:
 
 
 def test_each_kind_goes_after_its_own_time() -> None:
-    lifetimes = Lifetimes(session=DAY, output=3 * DAY, upload=DAY / 2)
+    lifetimes = Lifetimes(session=DAY, output=3 * DAY, upload=DAY / 2, stream=DAY / 4)
     assert {rule.folder: rule.after / DAY for rule in rules(lifetimes)} == {
         "outputs": 3,
         "uploads": 0.5,
         "jobs": 3,
-        "streams": 1,
+        "streams": 0.25,
         "workers": 7,
         "proofs": 1,
     }
@@ -62,6 +62,11 @@ def test_objects_without_folders_go_one_by_one() -> None:
 
 def test_the_moment_itself_is_not_before_it() -> None:
     assert aged([written("uploads/a", 1)], Rule("uploads", DAY), NOW - DAY) == []
+
+
+def test_outputs_name_their_jobs() -> None:
+    outputs = ["outputs/s/a-1-12345678/video.mp4", "outputs/s/a-1-87654321/speech/note.json", "outputs/s/b-12345678/"]
+    assert jobs_of([*outputs, "outputs/s/stray", "uploads/c-12345678/x"]) == {"a-1", "b"}
 
 
 @given(
