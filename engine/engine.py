@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import tempfile
@@ -57,7 +58,7 @@ from engine.speech.voice import Voice
 from engine.store.callers_bucket import CallersBucket
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
-from engine.video.encode import EncoderSettings
+from engine.video.encoder_choice import choose_encoder
 from engine.video.fragments import FragmentSink
 
 LOCAL_JOB = "local_test"
@@ -113,7 +114,8 @@ class Engine:
         sounds = _sounds(settings, choose_voice(settings), fetcher)
         jobs = Jobs(records, _now)
         loop = FrameLoop(renderer.lipsync, renderer.thread)
-        generation = Generation(store, jobs, sessions, library, sounds, renderer, loop, EncoderSettings())
+        encoder = choose_encoder(settings.encoder, len(os.sched_getaffinity(0)), settings.max_concurrency)
+        generation = Generation(store, jobs, sessions, library, sounds, renderer, loop, encoder)
         return cls(settings, store, records, renderer, fetcher, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:
@@ -184,6 +186,7 @@ class Engine:
             renderer=self.renderer.name,
             versions={
                 "renderer": self.renderer.revision,
+                "encoder": self.generation.encoder.codec,
                 "python": platform.python_version(),
                 "runpod": version("runpod"),
                 "av": version("av"),

@@ -30,7 +30,7 @@ from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
 from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
 from engine.streams.writer import StreamWriter, streaming
-from engine.video.encode import EncoderSettings
+from engine.video.encode import VideoEncoder
 from engine.video.fragments import FragmentSink
 
 log = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ class Generation:
     sounds: Sounds
     renderer: Renderer
     loop: FrameLoop
-    encoder: EncoderSettings
+    encoder: VideoEncoder
 
     def run(self, run: Run) -> GenerateReply:
         """Make the video, or find the one that the same job has made before.
@@ -176,6 +176,7 @@ class Generation:
                 pieces=sound.pieces,
                 frames=frames,
                 track=avatar.track,
+                alpha=avatar.alpha,
                 order=order,
                 folder=run.scratch,
                 comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
@@ -203,7 +204,7 @@ class Generation:
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.device_seconds, 3),
             expires_at=self._expires_at(run),
-            warnings=[*sound.warnings, *self._avatar_warnings(run)],
+            warnings=[*sound.warnings, *self._avatar_warnings(run), *self._encoder_warnings(made)],
             metadata=run.request.metadata,
         )
 
@@ -211,6 +212,11 @@ class Generation:
         self._require_session(run)
         avatar = self.sessions.get(run.session_id).avatar
         return [] if avatar is None else avatar.warnings
+
+    def _encoder_warnings(self, made: MadeVideo) -> list[str]:
+        if made.codec == self.encoder.codec:
+            return []
+        return ["The GPU's video encoder didn't take this video, so the processor encoded it."]
 
     def _expires_at(self, run: Run) -> datetime | None:
         if run.target.name is not None:

@@ -27,7 +27,8 @@ from engine.speech.voice import Samples, SpeechPiece, Word
 from engine.stages import beside
 from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
 from engine.video.compose import Alpha, compose
-from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer
+from engine.video.encode import Mp3Writer, Mp4Writer, VideoEncoder
+from engine.video.encoder_choice import begin_mp4
 from engine.video.fragments import FragmentSink
 from engine.video.i420 import I420
 from engine.video.thumbnail import thumbnail
@@ -70,20 +71,31 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Encoded:
+    """What the encoders were given: a picture as JPEG, how many frames, and the video encoder's name."""
+
+    thumbnail: bytes
+    frames: int
+    codec: str
+
+
+@dataclass(frozen=True)
 class VideoRequest:
     """What to make and where to put it: ``folder`` exists and is the caller's to remove.
 
-    ``fragments`` is given the video while it is being made, as a fragmented MP4. ``live``: somebody watches it
-    meanwhile, so that frames are drawn from the sound so far.
+    ``alpha``: one of the track's masks, by its number, made ready for composition. ``fragments`` is given the video
+    while it is being made, as a fragmented MP4. ``live``: somebody watches it meanwhile, so that frames are drawn from
+    the sound so far.
     """
 
     pieces: Generator[SpeechPiece, None, None]
     frames: FrameSource
     track: FaceTrack
+    alpha: Callable[[int], Alpha]
     order: FrameOrder
     folder: Path
     comment: str
-    encoder: EncoderSettings
+    encoder: VideoEncoder
     fragments: FragmentSink | None = None
     live: bool = False
 
@@ -92,14 +104,15 @@ class VideoRequest:
 class MadeVideo:
     """The files of a finished video.
 
-    seconds: how long each stage was busy. device_seconds: the video's share of the time that the frame loop's batches
-    took.
+    codec: the encoder's name. seconds: how long each stage was busy. device_seconds: the video's share of the time that
+    the frame loop's batches took.
     """
 
     video: Path
     audio: Path
     thumbnail: bytes
     frames: int
+    codec: str
     words: tuple[Word, ...]
     seconds: dict[str, float]
     device_seconds: float
@@ -148,7 +161,7 @@ class Pipeline:
         self._cancel = cancel
         self._clock = StageClock()
         self._words: list[Word] = []
-        self._alpha = lru_cache(ALPHAS_KEPT)(lambda which: Alpha.of(request.track.masks[which]))
+        self._alpha = lru_cache(ALPHAS_KEPT)(request.alpha)
 
     def run(self, done: FramesDone) -> MadeVideo:
         """Make the video's files; ``done`` is told after every frame.
@@ -162,13 +175,13 @@ class Pipeline:
             ahead = BATCHES_AHEAD * self._loop.batch_sizes[-1]
             underway = stack.enter_context(beside(self._shots(beats, place), ahead, "reading"))
             finished = stack.enter_context(beside(self._finished(underway), FRAMES_AHEAD, "composing"))
-            picture, frames = self._encode(finished, video, audio, done)
-        duration = frames / FRAME_RATE
+            made = self._encode(finished, video, audio, done)
+        duration = made.frames / FRAME_RATE
         words = tuple(
             Word(word.text, word.start, min(word.end, duration)) for word in self._words if word.start < duration
         )
         seconds = dict(self._clock.seconds)
-        return MadeVideo(video, audio, picture, frames, words, seconds, place.device_seconds)
+        return MadeVideo(video, audio, made.thumbnail, made.frames, made.codec, words, seconds, place.device_seconds)
 
     def _beats(self) -> Generator[Beat, None, None]:
         sound = FrameSound()
@@ -223,7 +236,7 @@ class Pipeline:
         with self._clock.busy("composing"):
             return compose(shot.frame, crop, box, self._alpha(int(shot.track.mask_index[shot.index])))
 
-    def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> tuple[bytes, int]:
+    def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> Encoded:
         picture, frames = b"", 0
         with self._mp4_writer(video) as mp4, Mp3Writer(audio) as mp3:
             for item in finished:
@@ -235,9 +248,12 @@ class Pipeline:
                 picture = picture or thumbnail(item.picture)
                 frames += 1
                 done(frames)
-        return picture, frames
+        return Encoded(picture, frames, mp4.encoder.codec)
 
     def _mp4_writer(self, path: Path) -> Mp4Writer:
         width, height = self._request.frames.size
-        encoder, comment = self._request.encoder, self._request.comment
-        return Mp4Writer(path, width, height, encoder, comment=comment, fragments=self._request.fragments)
+        comment, fragments = self._request.comment, self._request.fragments
+        return begin_mp4(
+            lambda encoder: Mp4Writer(path, width, height, encoder, comment=comment, fragments=fragments),
+            self._request.encoder,
+        )

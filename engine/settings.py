@@ -39,6 +39,11 @@ class Settings(SpeechSettings):
     least_face_score: float = Field(
         0.3, ge=0, le=1, description="How sure MuseTalk's landmarks have to be, on average, that a frame shows a face."
     )
+    encoder: Literal["auto", "x264", "nvenc"] = Field(
+        "auto",
+        description="What encodes the videos. `auto`: the GPU's own encoder where it has one, x264 on the processor "
+        "elsewhere.",
+    )
     store_dir: Path = Field(Path("data/store"), description="Folder of the local object store.")
     network_volume: Path = Field(
         Path("/runpod-volume"),

@@ -24,6 +24,7 @@ from engine.pipeline import MadeVideo, Pipeline, VideoRequest
 from engine.schemas import SyncMode
 from engine.speech.voice import SpeechPiece, Word
 from engine.timebase import HEARD_PER_FRAME, PLAYED_PER_FRAME
+from engine.video.compose import Alpha
 from engine.video.encode import EncoderSettings
 from engine.video.i420 import I420
 
@@ -129,10 +130,12 @@ def make(
     cancel: CancelToken | None = None,
     done: list[int] | None = None,
 ) -> MadeVideo:
+    face = track(faceless or set())
     request = VideoRequest(
         pieces=pieces if isinstance(pieces, Generator) else spoken(pieces),
         frames=Greys(),
-        track=track(faceless or set()),
+        track=face,
+        alpha=lambda which: Alpha.of(face.masks[which]),
         order=FrameOrder(mode, COUNT),
         folder=folder,
         comment="test",
