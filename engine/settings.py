@@ -30,6 +30,14 @@ class Settings(SpeechSettings):
     model_dtype: Literal["fp16", "bf16"] = Field(
         "fp16", description="Precision of MuseTalk's networks on a GPU; on a CPU they calculate in 32 bits."
     )
+    compile_networks: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether MuseTalk's networks are compiled, when the worker is idle, and kept so in the store. "
+        "`auto`: on a GPU.",
+    )
+    gpu_cache_bytes: int = Field(
+        512_000_000, ge=0, description="Room in the GPU's memory for the latents of MuseTalk's avatars, in bytes."
+    )
     rest_in_silence: bool = Field(
         True, description="`1`: MuseTalk's mouth rests where nothing is heard. `0`: the network draws it there too."
     )

@@ -13,13 +13,19 @@ from engine.lipsync.preview import PreviewLipSync
 from engine.lipsync.preview_prepare import PreviewPreparer
 from engine.lipsync.renderer import LipSync, Preparer
 from engine.settings import Settings
+from engine.store.protocol import ObjectStore
+
+
+def _as_it_is(_: ObjectStore) -> None:
+    """There is nothing to tune."""
 
 
 @dataclass(frozen=True)
 class Renderer:
     """A preparer and the lip sync that draws what it prepared.
 
-    device: what they run on, "cuda" or "cpu". thread: the one that the lip sync's model belongs to.
+    device: what they run on, "cuda" or "cpu". thread: the one that the lip sync's model belongs to. tune: called before
+    the first drawing with the store that keeps what makes drawing faster.
     """
 
     name: str
@@ -28,6 +34,7 @@ class Renderer:
     preparer: Preparer
     lipsync: LipSync
     thread: ModelThread
+    tune: Callable[[ObjectStore], None] = _as_it_is
 
 
 def choose_renderer(settings: Settings, gpu: Callable[[], bool] = has_gpu) -> Renderer:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,95 +13,133 @@ from numpy.typing import NDArray
 
 from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError
+from engine.lipsync.musetalk_latents import LatentsOnDevice
 from engine.lipsync.musetalk_listener import MuseTalkListener
 from engine.lipsync.musetalk_pasting import drawn_mouth, own_mouth
 from engine.lipsync.musetalk_resting import RestingListener
 from engine.lipsync.musetalk_track import LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.renderer import Array, DeviceMemoryExhausted, Finish, Listener, Shot
 from engine.lipsync.windows import position_encoding
+from engine.nets.face_batches import ComingFaces, EagerRunner, FaceBatches, Faces, Inputs
+from engine.nets.face_painter import FacePainter
+from engine.nets.graphed_runner import GraphedRunner
 from engine.nets.hearing import Hearing
 from engine.nets.networks import Networks
-from engine.video.i420 import Bytes
+from engine.video.i420 import I420, Bytes
 
 CUDA_BATCHES = (1, 2, 4, 8, 16)
-CPU_BATCHES = (1,)
-"""On a CPU several faces at once are hardly faster than one after another."""
+CPU_BATCHES = (1, 2)
+"""On a CPU more faces at once are hardly faster, and take the more memory."""
+TOKENS = 50
+LATENTS_BYTES = 512_000_000
 
 
 class MuseTalkLipSync:
-    """Draws with ``networks`` in ``thread``. ``rests``: whether the mouth comes to rest in silence.
+    """Draws with ``networks`` in ``thread``.
 
+    rests: whether the mouth comes to rest in silence. latents_bytes: room on the device for avatars' latents.
     Tracks are as ``musetalk_track`` says.
     """
 
     name = MUSETALK
 
-    def __init__(self, networks: Networks, thread: ModelThread, *, rests: bool = True) -> None:
-        self._networks = networks
+    def __init__(
+        self, networks: Networks, thread: ModelThread, *, rests: bool = True, latents_bytes: int = LATENTS_BYTES
+    ) -> None:
         self._thread = thread
         self._hearing = Hearing(networks.whisper)
-        width = networks.whisper.conv1.out_channels
-        self._positions = torch.from_numpy(position_encoding(width=width)).to(networks.device, networks.dtype)
         self._rests = rests
-        self.batch_sizes = CUDA_BATCHES if networks.device.type == "cuda" else CPU_BATCHES
+        self.painter = _painter(networks)
+        self.batches = _batches(self.painter)
+        self.batch_sizes = self.batches.sizes
+        self.begun = 0
+        self._latents = LatentsOnDevice(self.painter.positions, latents_bytes)
 
     def listen(self, *, live: bool) -> Listener:
         """As the protocol has it."""
-        return RestingListener(MuseTalkListener(self._heard), rests=self._rests)
+        return RestingListener(MuseTalkListener(self._heard, live=live), rests=self._rests)
 
     def begin(self, shots: Sequence[Shot]) -> FacesDrawing:
         """As the protocol has it; the networks see only the shots that speak."""
+        self.begun += 1
         speaking = [shot for shot in shots if shot.feature.speaks > 0]
         if not speaking:
-            return FacesDrawing(shots, np.empty(0, np.uint8))
-        latents = np.stack([shot.track.data[LATENTS][shot.index] for shot in speaking])
-        return FacesDrawing(shots, self._faces(latents, np.stack([shot.feature.tokens for shot in speaking])))
+            return FacesDrawing(shots, None)
+        with _on_device():
+            latents = [self._latents.row(shot.track.data[LATENTS], shot.index) for shot in speaking]
+            return FacesDrawing(shots, self.batches.start(latents, [shot.feature.tokens for shot in speaking]))
 
     def relieve(self) -> None:
         """As the protocol has it."""
-        if self._networks.device.type == "cuda":
+        self._latents.clear()
+        if self.painter.positions.is_cuda:
             torch.cuda.empty_cache()
 
     def warm(self) -> None:
         """As the protocol has it. Raises DeviceMemoryExhausted, and ConfigurationError as a drawing does."""
-        for size in self.batch_sizes:
-            self._faces(np.zeros((size, *LATENT_SHAPE), np.float16), np.zeros((size, *self._positions.shape)))
+        grey, silence = self.painter.positions.new_zeros(LATENT_SHAPE), np.zeros(self.painter.positions.shape)
+        # The largest first: the smaller ones then find their memory.
+        for size in reversed(self.batch_sizes):
+            with _on_device():
+                faces = self.batches.start([grey] * size, [silence] * size).wait()
+            if not faces.finite.all():
+                raise no_numbers()
 
     def _heard(self, segment: NDArray[np.float32]) -> Array:
         return self._thread.run(partial(self._hearing, segment))
 
-    def _faces(self, latents: Array, tokens: Array) -> Bytes:
-        """The networks' faces: BGR uint8 [B, 256, 256, 3]. Raises ConfigurationError where they are no numbers."""
-        try:
-            with torch.inference_mode():
-                heard = self._placed(tokens) + self._positions
-                drawn = self._networks.vae_decoder(self._networks.unet(self._placed(latents), heard))
-                if not drawn.isfinite().all():
-                    raise no_numbers()
-                shown = (drawn / 2 + 0.5).clamp(0, 1).float().mul(255).round().to(torch.uint8)
-                faces: Bytes = shown.flip(1).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise DeviceMemoryExhausted from error
-        return faces
 
-    def _placed(self, array: Array) -> torch.Tensor:
-        return torch.from_numpy(array).to(self._networks.device, self._networks.dtype)
+@contextmanager
+def _on_device() -> Iterator[None]:
+    try:
+        with torch.inference_mode():
+            yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryExhausted from error
+
+
+def _painter(networks: Networks) -> FacePainter:
+    encoding = position_encoding(TOKENS, networks.whisper.conv1.out_channels)
+    positions = torch.from_numpy(encoding).to(networks.device, networks.dtype)
+    painter = FacePainter(networks.unet, networks.vae_decoder, positions)
+    # Not on a CPU, where torch's group norm over channels that lie last loses digits.
+    if positions.is_cuda:
+        painter.put_channels_last()
+    return painter
+
+
+def _batches(painter: FacePainter) -> FaceBatches:
+    on_gpu = painter.positions.is_cuda
+    sizes = CUDA_BATCHES if on_gpu else CPU_BATCHES
+    inputs = Inputs.blank(sizes[-1], LATENT_SHAPE, painter.positions.shape, painter.positions)
+    return FaceBatches(sizes, inputs, GraphedRunner() if on_gpu else EagerRunner(), painter)
 
 
 @dataclass(frozen=True)
 class FacesDrawing:
-    """``faces``, BGR uint8 [B, 256, 256, 3], are those of the shots that speak."""
+    """``coming``: the faces of those shots that speak, in order; None where none does."""
 
     shots: Sequence[Shot]
-    faces: Bytes
+    coming: ComingFaces | None
 
     def wait(self) -> list[Finish]:
-        """As the protocol has it."""
-        faces = iter(self.faces)
+        """As the protocol has it; a face that is no picture is its own shot's ConfigurationError."""
+        faces = iter(() if self.coming is None else _each(self.coming.wait()))
         return [
-            partial(drawn_mouth, shot, next(faces)) if shot.feature.speaks > 0 else partial(own_mouth, shot)
+            partial(_finished, shot, next(faces)) if shot.feature.speaks > 0 else partial(own_mouth, shot)
             for shot in self.shots
         ]
+
+
+def _each(faces: Faces) -> Iterator[Bytes | None]:
+    """Every face, None where it is no picture."""
+    return (picture if finite else None for picture, finite in zip(faces.pictures, faces.finite, strict=True))
+
+
+def _finished(shot: Shot, face: Bytes | None) -> I420:
+    if face is None:
+        raise no_numbers()
+    return drawn_mouth(shot, face)
 
 
 def no_numbers() -> ConfigurationError:

@@ -19,6 +19,7 @@ from engine.lipsync.musetalk_look import MuseTalkEyes
 from engine.lipsync.musetalk_models import DWPOSE, models_of, revision_of
 from engine.lipsync.musetalk_prepare import MuseTalkPreparer
 from engine.lipsync.musetalk_track import MUSETALK
+from engine.lipsync.musetalk_tuning import MuseTalkTuning
 from engine.nets.networks import NetworkConfigs, Networks
 from engine.nets.weight_files import PACKED_FOLDER
 from engine.settings import Settings
@@ -47,13 +48,21 @@ def load_musetalk(settings: Settings, gpu: bool, configs: NetworkConfigs | None 
     device = _device(gpu)
     dtype = torch.float32 if device.type == "cpu" else DTYPES[settings.model_dtype]
     thread = ModelThread()
-    loaded = _load(settings, configs or NetworkConfigs(), device, dtype, thread)
+    configs = configs or NetworkConfigs()
+    loaded = _load(settings, configs, device, dtype, thread)
     revision = _revision(settings, loaded.models, dtype)
     log.info("MuseTalk %s on %s, landmarks on %s.", revision, device.type, loaded.landmarks.device)
     eyes = MuseTalkEyes(loaded.networks, thread)
     preparer = MuseTalkPreparer(eyes, loaded.landmarks, revision, smooth=settings.smooth_boxes)
-    lipsync = thread.run(lambda: MuseTalkLipSync(loaded.networks, thread, rests=settings.rest_in_silence))
-    return Renderer(MUSETALK, revision, device.type, preparer, lipsync, thread)
+    lipsync = thread.run(lambda: _lipsync(settings, loaded.networks, thread))
+    if settings.compile_networks == "off" or (settings.compile_networks == "auto" and not gpu):
+        return Renderer(MUSETALK, revision, device.type, preparer, lipsync, thread)
+    tuning = MuseTalkTuning(lipsync, thread, configs)
+    return Renderer(MUSETALK, revision, device.type, preparer, lipsync, thread, tuning.tune)
+
+
+def _lipsync(settings: Settings, networks: Networks, thread: ModelThread) -> MuseTalkLipSync:
+    return MuseTalkLipSync(networks, thread, rests=settings.rest_in_silence, latents_bytes=settings.gpu_cache_bytes)
 
 
 def _device(gpu: bool) -> torch.device:

@@ -139,11 +139,15 @@ class Decoder(nn.Module):
         self.conv_out = nn.Conv2d(channels[-1], config.image_channels, 3, padding=1)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.conv_out(self.features(latents))
+        return out
+
+    def features(self, latents: torch.Tensor) -> torch.Tensor:
+        """What the last convolution makes the pictures of: [B, C, 8H, 8W], C of the finest resolution."""
         x = self.mid_block(self.conv_in(latents))
         for block in self.up_blocks:
             x = block(x)
-        out: torch.Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
-        return out
+        return F.silu(self.conv_norm_out(x))
 
 
 class VaeEncoder(nn.Module):

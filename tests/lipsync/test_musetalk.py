@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 
@@ -202,9 +204,57 @@ def test_an_answer_that_is_no_number_is_an_error() -> None:
         broken.warm()
 
 
-def test_warming_draws(lipsync: MuseTalkLipSync) -> None:
-    ran = []
-    hook = tiny_networks().vae_decoder.register_forward_hook(lambda *call: ran.append(call[2].shape))
-    lipsync.warm()
+def test_a_frame_that_is_no_number_fails_alone(lipsync: MuseTalkLipSync) -> None:
+    broken = track()
+    broken.data[LATENTS][1, 0, 3, 3] = np.nan
+    good, bad = lipsync.begin([shot(0), shot(1, of=broken)]).wait()
+    assert far_apart(good(), drawn(lipsync, [shot(0)])[0]) <= 1
+    with pytest.raises(ConfigurationError, match="MODEL_DTYPE"):
+        bad()
+
+
+def painted_sizes(lipsync: MuseTalkLipSync, doing: Callable[[], object]) -> list[int]:
+    """How many faces the networks drew at a time meanwhile."""
+    sizes: list[int] = []
+    hook = lipsync.painter.register_forward_hook(lambda *call: sizes.append(len(call[1][0])))
+    doing()
     hook.remove()
-    assert ran == [(1, 3, 256, 256)]
+    return sizes
+
+
+def test_warming_draws_every_size_the_largest_first(lipsync: MuseTalkLipSync) -> None:
+    assert lipsync.batch_sizes == (1, 2)
+    assert painted_sizes(lipsync, lipsync.warm) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("shares", "sizes"), [((1.0, 1.0), [2]), ((0.0, 1.0), [1]), ((0.0, 0.25), [1]), ((0.0, 0.0), [])]
+)
+def test_the_networks_see_only_the_shots_that_speak(
+    lipsync: MuseTalkLipSync, shares: tuple[float, ...], sizes: list[int]
+) -> None:
+    shots = [shot(index, share) for index, share in enumerate(shares)]
+    assert painted_sizes(lipsync, lambda: drawn(lipsync, shots)) == sizes
+
+
+def test_a_batch_may_begin_before_the_one_before_it_is_waited_for(lipsync: MuseTalkLipSync) -> None:
+    shots = [shot(index) for index in range(4)]
+    first, second = lipsync.begin(shots[:2]), lipsync.begin(shots[2:])
+    pictures = [finish() for drawing in (first, second) for finish in drawing.wait()]
+    assert all(far_apart(crop, drawn(lipsync, [one])[0]) <= 1 for crop, one in zip(pictures, shots, strict=True))
+
+
+def test_relieved_it_draws_the_same(lipsync: MuseTalkLipSync) -> None:
+    before = drawn(lipsync, [shot(2)])[0]
+    lipsync.relieve()
+    assert (drawn(lipsync, [shot(2)])[0].packed == before.packed).all()
+
+
+def test_the_ear_hears_in_the_models_thread() -> None:
+    thread, heard_in = ModelThread(), []
+    networks = tiny_networks()
+    hook = networks.whisper.register_forward_hook(lambda *_: heard_in.append(threading.get_ident()))
+    heard(MuseTalkLipSync(networks, thread))
+    hook.remove()
+    assert set(heard_in) == {thread.run(threading.get_ident)}
+    assert heard_in[0] != threading.get_ident()

@@ -113,4 +113,4 @@ def test_the_worker_warms_itself_by_drawing(studio: Studio) -> None:
     handle = tiny_networks().unet.register_forward_hook(lambda *call: ran.append(call))
     studio.ground.engine.checks()["rendering"]()
     handle.remove()
-    assert len(ran) == 1
+    assert len(ran) == 2

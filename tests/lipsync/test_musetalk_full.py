@@ -34,9 +34,9 @@ from engine.lipsync.musetalk_track import FACE_BOX, LATENTS
 from engine.lipsync.renderer import Shot
 from engine.lipsync.windows import position_encoding
 from engine.nets.bisenet import BiSeNet
+from engine.nets.face_painter import FacePainter
 from engine.nets.networks import Networks
-from engine.nets.unet import UNet
-from engine.nets.vae import VaeDecoder, VaeEncoder
+from engine.nets.vae import VaeEncoder
 from engine.nets.weight_files import PACKED_FOLDER, Official
 from engine.nets.whisper import WhisperEncoder
 from engine.settings import Settings
@@ -50,7 +50,7 @@ from tests.worker.clips import SIDE, hum, talking_head, wav_base64
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1800)]
 
 FRAMES, AVATAR_FRAMES = 16, 3
-NETWORKS = (UNet, VaeEncoder, VaeDecoder, WhisperEncoder, BiSeNet)
+NETWORKS = (FacePainter, VaeEncoder, WhisperEncoder, BiSeNet)
 
 
 @pytest.fixture
