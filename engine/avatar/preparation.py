@@ -1,4 +1,4 @@
-"""From a video or picture to the files of a bundle."""
+"""From a video or picture to the files of a bundle: it is read and looked at in one go."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from engine.avatar.bundle import CONTENT_TYPES, FRAMES, THUMBNAIL, TRACK, FaceFacts, Manifest, Source, measure
 from engine.avatar.flight import StageProgress
+from engine.avatar.incoming import IncomingFrames
 from engine.avatar.track_file import write_track
 from engine.cancel import CancelToken
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import FaceTrack, Preparer
-from engine.media.frames import FrameStream, open_frames
+from engine.media.frames import open_frames
 from engine.media.limits import MediaLimits
 from engine.timebase import FRAME_RATE
-from engine.video.intra import IntraIndex, IntraReader, IntraWriter
 from engine.video.thumbnail import thumbnail
 
 READING = "reading"
 FINDING = "finding the face"
 SAVING = "saving"
-_SPANS = {READING: (0.0, 0.4), FINDING: (0.4, 0.9), SAVING: (0.9, 1.0)}
+_SPANS = {FINDING: (0.0, 0.9), SAVING: (0.9, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,13 @@ class Preparation:
 
         Raises MediaUnreadable, AvatarTooLarge, AvatarTooLong, NoFace, Cancelled, and OSError when the disk is full.
         """
-        with open_frames(source, self.limits, cancel) as stream:
-            index = _write_frames(stream, folder / FRAMES, stage_of(READING, progress), cancel)
-            info = stream.info
-        with IntraReader(folder / FRAMES, index) as frames:
+        with (
+            open_frames(source, self.limits, cancel) as stream,
+            IncomingFrames(stream, folder / FRAMES) as frames,
+        ):
             track = self.preparer.prepare(frames, options, stage_of(FINDING, progress), cancel)
             (folder / THUMBNAIL).write_bytes(thumbnail(frames.frame(_first_with_face(track))))
+            info, index = stream.info, frames.index
         write_track(folder / TRACK, track, index)
         cancel.check()
         return Manifest(
@@ -90,18 +91,6 @@ def stage_of(stage: str, progress: StageProgress) -> Callable[[float], None]:
     """Turns the share of one stage's work into the share of the whole."""
     begin, end = _SPANS[stage]
     return lambda share: progress(stage, begin + (end - begin) * min(1.0, max(0.0, share)))
-
-
-def _write_frames(
-    stream: FrameStream, path: Path, progress: Callable[[float], None], cancel: CancelToken
-) -> IntraIndex:
-    expected = stream.info.seconds * FRAME_RATE
-    with IntraWriter(path, stream.info.width, stream.info.height) as writer:
-        for done, picture in enumerate(stream, start=1):
-            cancel.check()
-            writer.write(picture)
-            progress(done / max(expected, done + 1))
-        return writer.close()
 
 
 def _first_with_face(track: FaceTrack) -> int:

@@ -32,10 +32,15 @@ class DeviceMemoryExhausted(Exception):
 
 
 class FrameSource(Protocol):
-    """An avatar's normalised frames, which can be walked through as often as needed."""
+    """An avatar's normalised frames, which can be walked through as often as needed.
+
+    They may still be coming in while they are walked through for the first time.
+    """
 
     @property
-    def count(self) -> int: ...
+    def count(self) -> int:
+        """How many there are; before the first walk has ended, about how many."""
+        ...
 
     @property
     def size(self) -> tuple[int, int]:

@@ -78,8 +78,8 @@ class IntraWriter:
     ) -> None:
         self._file.close()
 
-    def write(self, picture: I420) -> None:
-        """Append one frame.
+    def write(self, picture: I420) -> list[bytes]:
+        """Take one frame, and append those that are ready: the encoder keeps a few back. Returns their packets.
 
         Raises ValueError when the picture has another size than the file.
         """
@@ -88,18 +88,53 @@ class IntraWriter:
         frame = av.VideoFrame.from_ndarray(picture.packed, format="yuv420p")
         frame.pts = self._written
         self._written += 1
-        self._append(frame)
+        return self._append(frame)
+
+    def flush(self) -> list[bytes]:
+        """Append what the encoder has kept back, once, after the last frame. Returns these packets."""
+        return self._append(None)
 
     def close(self) -> IntraIndex:
-        """Flush the encoder and the file, once, after the last frame."""
-        self._append(None)
+        """Close the file, once, after ``flush``."""
         self._file.close()
         return IntraIndex(np.array(self._offsets, np.int64), self._encoder.width, self._encoder.height)
 
-    def _append(self, frame: av.VideoFrame | None) -> None:
-        for packet in self._encoder.encode(frame):
+    def _append(self, frame: av.VideoFrame | None) -> list[bytes]:
+        packets = [bytes(packet) for packet in self._encoder.encode(frame)]
+        for packet in packets:
             self._file.write(packet)
-            self._offsets.append(self._offsets[-1] + packet.size)
+            self._offsets.append(self._offsets[-1] + len(packet))
+        return packets
+
+
+class IntraDecoder:
+    """Decodes the packets of an IntraWriter, in any order. One decoder serves one thread. size: (width, height)."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._decoder = _decoder()
+
+    def picture(self, data: bytes, number: int) -> I420:
+        """The frame ``number``, whose packet this is. Raises FrameDamaged, as IntraReader does."""
+        picture = i420_of(self._decode(data, number))
+        if (picture.width, picture.height) != self._size:
+            raise FrameDamaged(f"frame {number} has another size than the file")
+        return picture
+
+    def _decode(self, data: bytes, number: int) -> av.VideoFrame:
+        packet: av.Packet[Stream] = av.Packet(data)
+        try:
+            frames = self._decoder.decode(packet)
+        except av.FFmpegError as error:
+            raise self._damaged(number) from error
+        if len(frames) != 1 or frames[0].is_corrupt:
+            raise self._damaged(number)
+        return frames[0]
+
+    def _damaged(self, number: int) -> FrameDamaged:
+        # After a broken slice the same decoder, even flushed, gives the next picture otherwise than a fresh one does.
+        self._decoder = _decoder()
+        return FrameDamaged(f"frame {number} is damaged")
 
 
 class IntraReader:
@@ -107,7 +142,7 @@ class IntraReader:
 
     def __init__(self, path: Path, index: IntraIndex) -> None:
         self._index = index
-        self._decoder = _decoder()
+        self._decoder = IntraDecoder(self.size)
         self._file = path.open("rb", buffering=0)
 
     def __enter__(self) -> IntraReader:
@@ -138,36 +173,17 @@ class IntraReader:
         """
         if not 0 <= index < self.count:
             raise IndexError(f"frame {index} of {self.count}")
-        picture = i420_of(self._decode(index))
-        if (picture.width, picture.height) != self.size:
-            raise FrameDamaged(f"frame {index} has another size than the file")
-        return picture
+        return self._decoder.picture(self._packet(index), index)
 
     def __iter__(self) -> Iterator[I420]:
         return (self.frame(index) for index in range(self.count))
 
-    def _decode(self, index: int) -> av.VideoFrame:
-        packet = self._packet(index)
-        try:
-            frames = self._decoder.decode(packet)
-        except av.FFmpegError as error:
-            raise self._damaged(index) from error
-        if len(frames) != 1 or frames[0].is_corrupt:
-            raise self._damaged(index)
-        return frames[0]
-
-    def _damaged(self, index: int) -> FrameDamaged:
-        # After a broken slice the same decoder, even flushed, gives the next picture otherwise than a fresh one does.
-        self._decoder = _decoder()
-        return FrameDamaged(f"frame {index} is damaged")
-
-    def _packet(self, index: int) -> av.Packet[Stream]:
+    def _packet(self, index: int) -> bytes:
         start, end = (int(edge) for edge in self._index.offsets[index : index + 2])
         data = os.pread(self._file.fileno(), end - start, start)
         if len(data) < end - start:
             raise FrameDamaged(f"the file ends before frame {index} does")
-        packet: av.Packet[Stream] = av.Packet(data)
-        return packet
+        return data
 
 
 def i420_of(frame: av.VideoFrame) -> I420:

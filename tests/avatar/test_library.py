@@ -175,7 +175,7 @@ def test_after_preparing_scratch_is_empty_and_the_disk_has_one_copy(worker: Work
 
 @pytest.mark.parametrize(
     ("stage", "share"),
-    [("reading", 0.0), ("reading", 0.1), ("finding the face", 0.6), ("saving", 0.9), ("saving", 0.999)],
+    [("reading", 0.0), ("finding the face", 0.1), ("finding the face", 0.6), ("saving", 0.9), ("saving", 0.999)],
 )
 def test_a_cancelled_preparation_leaves_nothing(worker: Worker, clip: Path, stage: str, share: float) -> None:
     cancel = CancelToken()
@@ -281,7 +281,7 @@ def test_two_workers_at_once_do_no_harm(worker: Worker, clip: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("stage", "share", "parts"), [("reading", 0.1, 0), ("finding the face", 0.5, 0), ("saving", 0.999, 2)]
+    ("stage", "share", "parts"), [("finding the face", 0.1, 0), ("finding the face", 0.9, 0), ("saving", 0.999, 2)]
 )
 def test_a_worker_killed_while_preparing_leaves_nothing_that_counts(
     clip: Path, tmp_path: Path, stage: str, share: float, parts: int

@@ -12,7 +12,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
 from engine.video.i420 import I420
-from engine.video.intra import FrameDamaged, IntraIndex, IntraReader, IntraWriter
+from engine.video.intra import FrameDamaged, IntraDecoder, IntraIndex, IntraReader, IntraWriter
 
 WIDTH, HEIGHT = 96, 64
 
@@ -39,6 +39,7 @@ def write(path: Path, pictures: list[I420]) -> IntraIndex:
     with IntraWriter(path, pictures[0].width, pictures[0].height) as writer:
         for picture in pictures:
             writer.write(picture)
+        writer.flush()
         return writer.close()
 
 
@@ -166,6 +167,27 @@ def test_no_frame_lies_outside_the_file(tmp_path: Path) -> None:
         for outside in (-1, 1):
             with pytest.raises(IndexError):
                 reader.frame(outside)
+
+
+def test_the_packets_that_are_handed_out_are_those_of_the_file(tmp_path: Path, levels: list[int]) -> None:
+    path = tmp_path / "frames.h264"
+    with IntraWriter(path, WIDTH, HEIGHT) as writer:
+        packets = [packet for level in levels for packet in writer.write(flat(level))] + writer.flush()
+        index = writer.close()
+    assert b"".join(packets) == path.read_bytes()
+    decoder = IntraDecoder((WIDTH, HEIGHT))
+    with IntraReader(path, index) as reader:
+        for number in (7, 0, 11):
+            assert (decoder.picture(packets[number], number).packed == reader.frame(number).packed).all()
+
+
+def test_a_packet_that_is_none_is_told_and_the_next_decoded(tmp_path: Path) -> None:
+    with IntraWriter(tmp_path / "frames.h264", WIDTH, HEIGHT) as writer:
+        packets = [*writer.write(flat(90)), *writer.flush()]
+    decoder = IntraDecoder((WIDTH, HEIGHT))
+    with pytest.raises(FrameDamaged, match="frame 3"):
+        decoder.picture(packets[0][:-20], 3)
+    assert luma(decoder.picture(packets[0], 0)) == pytest.approx(90, abs=2)
 
 
 def test_a_picture_of_another_size_is_not_written(tmp_path: Path) -> None:

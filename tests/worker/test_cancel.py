@@ -106,7 +106,7 @@ def test_while_speech_is_awaited_or_bought(
 def test_while_the_avatar_is_prepared(scene: Scene, endpoint: Endpoint, ground: Ground) -> None:
     avatar = talking_head(ground.avatars / "long.mp4", 1_000)
     job_id = endpoint.run({"text": "Hello.", "avatar_video_path": str(avatar)})
-    session_id = endpoint.in_progress(job_id, lambda told: told.get("stage") == "reading")["session_id"]
+    session_id = endpoint.in_progress(job_id, lambda told: told.get("stage") == "finding the face")["session_id"]
     scene.cancel(job_id)
     scene.assert_clean_after(job_id)
     assert endpoint.output({"action": "status", "session_id": session_id})["status"] == "error"
