@@ -10,16 +10,18 @@ these artifacts traces once more, for some seconds a batch size, and finds every
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
 import sys
 import tempfile
 import threading
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from pydantic import BaseModel
 
 from engine.nets.face_batches import Inputs, Paint
 from engine.nets.face_painter import FacePainter
@@ -36,7 +38,8 @@ class CompilationFailed(Exception):
     """Says what the process that compiled said last."""
 
 
-class CompilePlan(BaseModel):
+@dataclass(frozen=True)
+class CompilePlan:
     """What is compiled: a painter of this layout, device and type, for batches of these sizes.
 
     face: (8, 32, 32). sound: (50, C).
@@ -50,12 +53,28 @@ class CompilePlan(BaseModel):
     face: tuple[int, int, int]
     sound: tuple[int, int]
 
+    @classmethod
+    def read(cls, line: str) -> CompilePlan:
+        """From what ``line`` gave."""
+        fields = _tuples(json.loads(line))
+        configs = {"unet": UNetConfig(**_tuples(fields["unet"])), "vae": VaeConfig(**_tuples(fields["vae"]))}
+        return cls(**fields | configs)
+
+    def line(self) -> str:
+        """The plan as one line of JSON."""
+        return json.dumps(asdict(self))
+
     def key(self) -> str:
         """64 hexadecimal digits that differ where artifacts would: by the plan, the machine, torch and our sources."""
-        digest = hashlib.sha256(f"{self.model_dump_json()} {_machine(self.device)} {torch.__version__}".encode())
+        digest = hashlib.sha256(f"{self.line()} {_machine(self.device)} {torch.__version__}".encode())
         for source in sorted(SOURCES.glob("*.py")):
             digest.update(f"\n{source.name}\n".encode() + source.read_bytes())
         return digest.hexdigest()
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists alone."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
 
 
 def compiled(painter: FacePainter) -> Paint:
@@ -76,7 +95,7 @@ def compile_apart(plan: CompilePlan) -> bytes:
             )
             assert process.stdin is not None
             with process.stdin as plans:
-                plans.write(f"{plan.model_dump_json()}\n".encode())
+                plans.write(f"{plan.line()}\n".encode())
                 plans.flush()
                 failed = process.wait() != 0
             if failed:
@@ -128,7 +147,7 @@ def _end_with_the_worker() -> None:
 
 def main() -> None:
     os.nice(NICENESS)
-    plan = CompilePlan.model_validate_json(sys.stdin.readline())
+    plan = CompilePlan.read(sys.stdin.readline())
     threading.Thread(target=_end_with_the_worker, daemon=True).start()
     Path(sys.argv[1]).write_bytes(_compile(plan))
 
