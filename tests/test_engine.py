@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import ConfigurationError, Conflict, InvalidInput, NoFace, SessionFailed, SessionNotFound
+from engine.video.encode import EncoderSettings
 from tests.engine_ground import EngineGround
 from tests.media.made import recording, tone
 from tests.worker.clips import grey_clip, hum, talking_head, wav_base64
@@ -38,6 +40,18 @@ def fresh(tmp_path: Path, clip: Path) -> Iterator[EngineGround]:
     shutil.copy(clip, tmp_path / "avatars" / "default.mp4")
     yield ground
     assert ground.left_in_scratch() == []
+
+
+@dataclass(frozen=True)
+class Absent:
+    """An encoder for a device that no machine of ours has."""
+
+    codec: str = "h264_v4l2m2m"
+    threads: int = 1
+    instead: EncoderSettings = field(default_factory=EncoderSettings)
+
+    def options(self) -> dict[str, str]:
+        return {}
 
 
 def frames_of(path: str) -> int:
@@ -277,6 +291,27 @@ def test_health_names_device_renderer_and_versions(ground: EngineGround) -> None
     assert health["models_loaded"] is True
     assert health["renderer"] == "preview"
     assert health["versions"]["runpod"].startswith("1.12")
+    assert health["versions"]["encoder"] in ("libx264", "h264_nvenc")
+
+
+def test_a_second_job_on_an_avatar_takes_no_more_memory(fresh: EngineGround) -> None:
+    memory = fresh.engine.sessions.library.memory
+    assert memory.bytes == 0
+    held = []
+    for _ in range(2):
+        fresh.run({"audio_base64": wav_base64(hum(1.0))})
+        held.append((memory.names(), memory.bytes))
+    assert held[0] == held[1]
+    assert len(held[0][0]) == 1
+    assert held[0][1] > 10 * 256 * 256 * 3 // 2
+
+
+def test_a_video_that_the_encoder_refuses_is_made_by_another_with_a_warning(fresh: EngineGround) -> None:
+    generation = replace(fresh.engine.generation, encoder=Absent())
+    fresh.engine = replace(fresh.engine, generation=generation)
+    reply = fresh.run({"audio_base64": wav_base64(hum(0.4))})
+    assert frames_of(reply["video_url"]) == reply["frames"] == 10
+    assert "The GPU's video encoder didn't take this video, so the processor encoded it." in reply["warnings"]
 
 
 def test_checks_pass_on_a_good_machine_and_leave_nothing(ground: EngineGround) -> None:
