@@ -210,3 +210,16 @@ def test_the_device_s_time_is_shared_out_by_shots(thread: ModelThread) -> None:
         clock.now += 50
         seen(first.draw(shot(2)))
         assert (first.device_seconds, second.device_seconds) == (1.75, 2.75)
+
+
+def test_time_that_two_batches_are_at_the_device_is_charged_once(thread: ModelThread) -> None:
+    clock = Clock()
+    easel = Easel(at_wait=clock.work)
+    loop = FrameLoop(easel, thread, clock)
+    with loop.job() as job:
+        with Held(thread):
+            frames = drawn(job, range(12))
+        for frame in frames:
+            frame.wait(CancelToken())
+        assert easel.events[:3] == ["begin [0, 1, 2, 3]", "begin [4, 5, 6, 7]", "wait [0, 1, 2, 3]"]
+        assert job.device_seconds == clock.now - 100
