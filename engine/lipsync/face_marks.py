@@ -11,13 +11,11 @@ from engine.lipsync.face_box import Points
 from engine.lipsync.landmarks import Landmarks, Shown
 from engine.lipsync.renderer import FrameSource, Progress
 from engine.lipsync.shots import ShotChanges, thumbnail
-from engine.lipsync.watched import decoded
+from engine.lipsync.watched import AHEAD, decoded
 from engine.stages import abreast, batched, beside
 from engine.video.bgr import bgr_of
 from engine.video.i420 import I420, Bytes
 
-AHEAD = 2
-"""Decoded frames that wait to be made ready."""
 THREADS = 2
 
 

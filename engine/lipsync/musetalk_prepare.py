@@ -18,14 +18,13 @@ from engine.lipsync.musetalk_report import musetalk_warnings
 from engine.lipsync.musetalk_track import FACE_BOX, LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.renderer import Array, Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.watched import AHEAD
 from engine.stages import abreast, batched, beside
 from engine.video.bgr import bgr_of
 from engine.video.i420 import I420, Bytes
 
 LOOKING = 0.4
 """The share of the work that finding the landmarks takes, about."""
-AHEAD = 2
-"""Decoded frames that wait to be looked at."""
 THREADS = 4
 """That cut faces out, and that make masks: each takes about as long as decoding two frames of 720p."""
 

@@ -48,10 +48,12 @@ class PreviewPreparer:
 
         Raises NoFace, with the seconds that show no face, when fewer than half of the frames show one.
         """
-        looked = _look(watched(frames, lambda share: progress(0.7 * share), cancel))
+        with watched(frames, lambda share: progress(0.7 * share), cancel) as walk:
+            looked = _look(walk)
         path = face_path([sighting.face for sighting in looked.sightings], looked.cuts)
         demand_face(frames.count, path.faceless())
-        rows = _measure(watched(frames, lambda share: progress(0.7 + 0.3 * share), cancel), path)
+        with watched(frames, lambda share: progress(0.7 + 0.3 * share), cancel) as walk:
+            rows = _measure(walk, path)
         return _track(rows, path, looked.sightings, frames.size)
 
 

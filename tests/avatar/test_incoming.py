@@ -80,5 +80,9 @@ def test_what_is_wrong_with_the_clip_is_told_where_frames_are_taken(tmp_path: Pa
 
 def test_cancelling_ends_the_walk(tmp_path: Path) -> None:
     cancel = CancelToken()
-    with pytest.raises(Cancelled), incoming(tmp_path, 60, cancel=cancel) as frames:
-        [cancel.cancel() for _ in frames]
+    with incoming(tmp_path, 60, cancel=cancel) as frames:
+        walk = iter(frames)
+        next(walk)
+        cancel.cancel()
+        with pytest.raises(Cancelled):
+            list(walk)
