@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,6 +17,7 @@ from engine.store.local import LocalStore
 from engine.streams.layout import RunKeys, StreamState
 from engine.streams.run import StreamRun
 from tests.engine_ground import EngineGround
+from tests.servers.endpoint import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Endpoint
 from tests.streams.film import Film, packets, shown
 from tests.streams.test_writer import failing
 from tests.streams.watched_store import FailingStore, WatchedStore, keys_under, state_of
@@ -119,6 +121,28 @@ def test_a_result_that_was_made_before_is_not_streamed_again(ground: EngineGroun
     ground.run(SHORT, "again", told.append)
     assert ground.stored() == before
     assert told == []
+
+
+def test_with_a_callers_bucket_the_stream_lies_in_the_services_own_store(
+    tmp_path: Path, clip: Path, moto: S3Endpoint
+) -> None:
+    ground = EngineGround(tmp_path).open(allowed_private_hosts=(urlsplit(moto.url).netloc,))
+    shutil.copy(clip, tmp_path / "avatars" / "default.mp4")
+    config = {
+        "accessId": ACCESS_KEY_ID,
+        "accessSecret": SECRET_ACCESS_KEY,
+        "bucketName": moto.bucket,
+        "endpointUrl": moto.url,
+        "objectPath": "callers-streams",
+    }
+    job = {"audio_base64": SHORT["audio_base64"], "stream": True}
+    reply = ground.engine.run(Job("theirs", job, s3_config=config), lambda _: None, CancelToken())
+    told = state(ground, "theirs")
+    assert reply["video_url"].startswith(moto.url)
+    assert told.hls_url is not None
+    assert packets(told.hls_url).video == packets(reply["video_url"]).video
+    listed = moto.client().list_objects_v2(Bucket=moto.bucket, Prefix="callers-streams/")["Contents"]
+    assert not [item["Key"] for item in listed if "streams/" in item["Key"].removeprefix("callers-streams/")]
 
 
 def test_a_cancelled_job_leaves_nothing_half_made(ground: EngineGround) -> None:

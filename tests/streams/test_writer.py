@@ -209,12 +209,13 @@ def test_another_run_removes_what_a_dead_one_left(tmp_path: Path, six_seconds: F
 
 def test_a_run_that_wakes_up_late_leaves_its_successors_stream_alone(tmp_path: Path, six_seconds: Film) -> None:
     store = WatchedStore(tmp_path)
-    with streaming(store, "job", "run-1", CancelToken()) as late:
-        stream(store, six_seconds, "run-2")
-        before = keys_under(store)
-        for piece in six_seconds.pieces:
-            late.write(piece)
-        late.finish()
+    late = StreamRun(store, KEYS)
+    late.begin()
+    stream(store, six_seconds, "run-2")
+    before = keys_under(store)
+    for piece in six_seconds.pieces:
+        late.append([piece])
+    late.done()
     assert keys_under(store) == before
     assert state(store).run == "run-2"
 
