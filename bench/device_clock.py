@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from statistics import median
@@ -33,6 +34,7 @@ def settle(device: torch.device) -> None:
 
 def forget_peak(device: torch.device) -> None:
     """Give back what torch holds for later, and begin to look for the peak anew."""
+    gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)

@@ -47,18 +47,17 @@ class Peak:
         return flops / seconds / (self.tflops * 1e12)
 
 
-def peak_of(device: torch.device, side: int | None = None) -> Peak:
-    """The data sheet's where the device is in the table, else what a matrix product of ``side`` reaches here."""
-    if device.type == "cuda" and (known := DATA_SHEETS.get(torch.cuda.get_device_name(device))):
-        return Peak(*known)
-    return product_peak(device, side or (GPU_SIDE if device.type == "cuda" else CPU_SIDE))
+def peak_of(device: torch.device, product: Peak) -> Peak:
+    """The data sheet's where the device is in the table, else what a matrix ``product`` reached on it."""
+    known = DATA_SHEETS.get(torch.cuda.get_device_name(device)) if device.type == "cuda" else None
+    return Peak(*known) if known else product
 
 
-def product_peak(device: torch.device, side: int) -> Peak:
+def product_peak(device: torch.device, repetitions: int) -> Peak:
     """What a product of two square matrices reaches: half precision on a GPU, single on a CPU."""
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
+    dtype, side = (torch.float16, GPU_SIDE) if device.type == "cuda" else (torch.float32, CPU_SIDE)
     generator = torch.Generator(device).manual_seed(0)
     left, right = (torch.randn(side, side, generator=generator, device=device, dtype=dtype) for _ in range(2))
-    seconds = median_ms(partial(torch.matmul, left, right), device, repetitions=10) / 1000
+    seconds = median_ms(partial(torch.matmul, left, right), device, repetitions) / 1000
     name = str(dtype).removeprefix("torch.")
     return Peak(2 * side**3 / seconds / 1e12, f"a {side} x {side} product of {name} matrices in this run")
