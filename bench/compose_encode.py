@@ -131,7 +131,7 @@ class Report:
 
     def presets_table(self) -> Table:
         return Table(
-            title="libx264 at 720p and crf 20, encoding alone",
+            title=f"libx264 at 720p and crf {EncoderSettings().crf}, encoding alone",
             columns=("preset", "threads", "frames/s", "MB"),
             rows=tuple(figure.row() for figure in self.presets),
         )
