@@ -57,12 +57,20 @@ def _soak(quick: bool) -> tuple[Table, ...]:
     return (soak.measure(soak.QUICK if quick else soak.FULL).table(),)
 
 
+def _preparing(quick: bool) -> tuple[Table, ...]:
+    # Here, because no other part needs torch and onnx in this process.
+    from bench import preparing, seeded_preparation
+
+    return (preparing.measure(seeded_preparation.QUICK if quick else seeded_preparation.FULL).table(),)
+
+
 PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
     "startup": _startup,
     "end_to_end": _end_to_end,
     "concurrency": _concurrency,
     "streaming": _streaming,
     "compose_encode": _compose_encode,
+    "preparing": _preparing,
     "memory": _memory,
     "soak": _soak,
 }

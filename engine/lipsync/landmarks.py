@@ -91,8 +91,8 @@ class FaceLandmarks:
     """Finds faces' landmarks, on the GPU where onnxruntime has it, else on the CPU.
 
     ``batch`` is how many frames it takes at once. A GPU is given them all in one call, if the file leaves its batch
-    open. A CPU is given one picture a call, by each of its threads: on two cores that is twice as fast as calls whose
-    work two threads share, and three times as fast as one call for both.
+    open. A CPU is given one picture a call, by each of its threads: on two cores that took a third to two thirds of
+    the time of calls whose work both share, whether these were for one picture or for two.
     """
 
     def __init__(
