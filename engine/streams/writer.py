@@ -98,7 +98,6 @@ class StreamWriter:
 
     def abandon(self) -> None:
         """Remove what is stored, and say that nothing more will come. Afterwards nothing runs any more."""
-        self._wanted = False
         self.close()
         try:
             self._run.failed()
@@ -107,7 +106,8 @@ class StreamWriter:
             log.warning("What a failed job had streamed could not be removed: %s", error.message)
 
     def close(self) -> None:
-        """End the thread after the request that it is at; what still waits is not stored."""
+        """End the thread, if it is at work, with what it is at: the rest is not stored, nor the stream called done."""
+        self._wanted = False
         self._backlog.close(discard=True)
         self._thread.shutdown()
 
