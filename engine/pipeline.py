@@ -35,8 +35,8 @@ from engine.video.thumbnail import thumbnail
 
 BEATS_AHEAD = 4 * FRAME_RATE
 FRAMES_AHEAD = 8
-BATCHES_AHEAD = 2
-"""So many of the largest batches one job may have in the loop: while one is drawn, the next collects."""
+BATCHES_AHEAD = 3
+"""So many of the largest batches one job may have in the loop: one is drawn, one waits behind it, one collects."""
 ALPHAS_KEPT = 64
 """An avatar has one mask or one a frame: the first is prepared once, and of the others few are held."""
 
