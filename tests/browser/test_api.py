@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
+from tests.servers.endpoint import S3Endpoint
+from tests.shim.backends import BACKENDS
 from tests.shim.server_process import Server
 from tests.worker.clips import talking_head
 from tests.worker.worker_process import Ground
@@ -20,14 +22,16 @@ TEXT = "One, two, three, four, five, six."
 PLAY = (Path(__file__).parent / "pages" / "play.js").read_text()
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=sorted(BACKENDS))
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, moto: S3Endpoint
+) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("browsed")
-    with Server(Ground(folder, talking_head(folder / "tiny.mp4")).make()) as server:
+    with BACKENDS[request.param](Ground(folder, talking_head(folder / "tiny.mp4")).make(), moto) as server:
         yield server
 
 
-@pytest.mark.parametrize("feed", ["src", "chunks", "socket"])
+@pytest.mark.parametrize("feed", ["blob", "chunks", "socket", "stream", "hls"])
 def test_a_streamed_video_plays_to_its_last_frame(page: Page, server: Server, feed: str) -> None:
     page.goto(f"{server.url}/docs")
     body = f'{{"session_id": "{server.ready()}", "text": "{TEXT}"}}'

@@ -1,10 +1,12 @@
-// Plays a streamed video in the page, fed in one of three ways, and counts its frames.
+// Plays a streamed video in the page, fed in one of five ways, and counts its frames: as chunks, as messages of a
+// socket, whole from memory, by its own address while the request runs, and then as HLS.
 async ([path, body, feed]) => {
   const happened = (target, name) => new Promise((done) => target.addEventListener(name, done, { once: true }));
   const video = document.createElement("video");
   video.muted = true;
   document.body.append(video);
   let job = null;
+  let playlist = null;
   const shown = new Set();
   const look = (now, frame) => { shown.add(Math.round(frame.mediaTime * 25)); video.requestVideoFrameCallback(look); };
   video.requestVideoFrameCallback(look);
@@ -12,6 +14,11 @@ async ([path, body, feed]) => {
   async function* chunks() {
     const reply = await fetch(path, { method: "POST", body });
     job = reply.headers.get("X-Job-Id");
+    playlist = reply.headers.get("X-Hls-Url");
+    if (feed === "stream") {
+      video.src = reply.headers.get("X-Stream-Url");
+      video.play();
+    }
     const reader = reply.body.getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) yield part.value;
   }
@@ -32,7 +39,13 @@ async ([path, body, feed]) => {
     }
   }
 
-  if (feed === "src") {
+  if (feed === "stream" || feed === "hls") {
+    for await (const part of chunks());
+    if (feed === "hls") {
+      video.src = playlist;
+      video.play();
+    }
+  } else if (feed === "blob") {
     const parts = [];
     for await (const part of chunks()) parts.push(part);
     video.src = URL.createObjectURL(new Blob(parts, { type: "video/mp4" }));
