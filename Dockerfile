@@ -68,6 +68,9 @@ ENV PATH=/opt/venv/bin:$PATH \
     WEIGHTS_DIR=/weights \
     AVATAR_DIRS=/app/avatars \
     DEFAULT_AVATAR=/app/avatars/default.mp4
+# Without `video` the container doesn't see the GPU's encoder.
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility,video
 # Triton builds a small C library around every kernel that it launches; Python's headers are in the base image.
 # By the packages' Installed-Size about 200 MB, 54 MB to download.
 RUN if [ "$RENDERER" = musetalk ]; then \
