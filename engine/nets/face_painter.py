@@ -46,17 +46,26 @@ class FacePainter(nn.Module):
 
     def forward(self, latents: torch.Tensor, tokens: torch.Tensor) -> Painted:
         """latents [B, 8, H/8, W/8] and tokens [B, 50, C] to pictures, half a level rounded up."""
+        return in_bytes(self.drawn(latents, tokens))
+
+    def drawn(self, latents: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        """The pictures in the networks' type, as levels about 0: [B, 3, H, W], blue first."""
         spoken = self.unet(latents, tokens + self.positions)
-        drawn: torch.Tensor = self.out(self.decoder.features(self.into(spoken)))
-        # Added in float32, where half precision would lose bits of the brightest levels; truncating then rounds.
-        levels = (drawn.float() + (HALF_RANGE + 0.5)).clamp(0, 255).to(torch.uint8)
-        return Painted(levels.permute(0, 2, 3, 1).contiguous(), drawn.isfinite().flatten(1).all(1))
+        levels: torch.Tensor = self.out(self.decoder.features(self.into(spoken)))
+        return levels
 
     def put_channels_last(self) -> None:
         """Lay the weights of convolutions out as tensor cores read them; the networks that share them have them so."""
         for weight in self.parameters():
             if weight.dim() == 4:
                 weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+
+
+def in_bytes(drawn: torch.Tensor) -> Painted:
+    """What a painter has drawn, in 8 bits."""
+    # Added in float32, where half precision would lose bits of the brightest levels; truncating then rounds.
+    levels = (drawn.float() + (HALF_RANGE + 0.5)).clamp(0, 255).to(torch.uint8)
+    return Painted(levels.permute(0, 2, 3, 1).contiguous(), drawn.isfinite().flatten(1).all(1))
 
 
 def _unscaling(layer: nn.Conv2d, scale: float) -> nn.Conv2d:
