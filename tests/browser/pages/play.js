@@ -1,5 +1,6 @@
 // Plays a streamed video in the page, fed in one of five ways, and counts its frames: as chunks, as messages of a
-// socket, whole from memory, by its own address while the request runs, and then as HLS.
+// socket, whole from memory, by its own address while the request runs, and afterwards as
+// HLS: of a playlist that grows much faster than it plays Chromium's own player leaves segments out.
 async ([path, body, feed]) => {
   const happened = (target, name) => new Promise((done) => target.addEventListener(name, done, { once: true }));
   const video = document.createElement("video");
