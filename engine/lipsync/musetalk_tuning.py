@@ -40,7 +40,7 @@ class MuseTalkTuning:
 
         Raises StorageUnavailable.
         """
-        key = f"{FOLDER}/{self._plan.key()}"
+        key = f"{FOLDER}/{self._thread.run(self._plan.key)}"
         found = store.get(key)
         if found is not None and load_artifacts(found.body):
             log.info("Compiled networks come from the store.")

@@ -130,8 +130,8 @@ def _compile(plan: CompilePlan) -> bytes:
 
 
 def _blank_painter(plan: CompilePlan, device: torch.device, dtype: torch.dtype) -> FacePainter:
-    unet = on_meta(lambda: UNet(plan.unet)).to_empty(device=device).to(dtype)
-    decoder = on_meta(lambda: VaeDecoder(plan.vae)).to_empty(device=device).to(dtype)
+    unet = on_meta(lambda: UNet(plan.unet)).to(dtype).to_empty(device=device)
+    decoder = on_meta(lambda: VaeDecoder(plan.vae)).to(dtype).to_empty(device=device)
     painter = FacePainter(unet, decoder, torch.zeros(plan.sound, device=device, dtype=dtype))
     for weight in painter.parameters():
         weight.zero_()
