@@ -75,8 +75,8 @@ def run(asked: Asked, show: Callable[[str], None], results: Path) -> None:
 
 
 def measured(asked: Asked, part: str, shared: Path, left: float) -> PartResult:
-    """Measure one part in a process that has at most its own limit, and what is ``left`` of the whole run's."""
-    limit = min(PARTS[part], left)
+    """Measure one part in a process that has at most what is ``left`` of the run's time, and on a GPU its own limit."""
+    limit = min(PARTS[part], left) if asked.device == "cuda" else left
     if limit < LEAST_SECONDS:
         return PartResult(part, (), 0.0, "no time was left for it")
     with TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,7 @@ from bench.device_clock import forget_peak, median_ms, peak_bytes
 from bench.gpu_peaks import Peak, peak_of, product_peak
 from bench.gpu_place import Place, gigabytes
 from bench.machine import NO_GPU
-from bench.painting_ways import TOKENS, Painting, Way
+from bench.painting_ways import PLAIN_WAY, TOKENS, Painting, Way
 from bench.table import Table, met
 from engine.lipsync.musetalk_track import LATENT_SHAPE
 from engine.nets.face_batches import EagerRunner
@@ -71,6 +72,7 @@ class Speeds:
 
     title: str
     found: tuple[Speed, ...]
+    too_large: tuple[str, ...]
     made_of: str
     peak: Peak
     product: Peak
@@ -100,6 +102,7 @@ class Speeds:
                 f"{self.product.source}: {self.product.tflops:.3g} TFLOP/s.",
                 "Medians; inputs lie on the device, and pictures stay there. Graphs of all sizes share one pool of "
                 "memory, in which the largest comes first.",
+                *((f"The device has no memory for: {'; '.join(self.too_large)}.",) if self.too_large else ()),
                 self._goals() if self.on_gpu else f"Half precision and graphs: {NO_GPU}.",
             ),
         )
@@ -115,19 +118,20 @@ class Speeds:
             unet,
             f"{speed.frames_a_second:.2f}",
             f"{100 * share:.1f} %",
-            f"{self._times(speed):.2f}",
+            self._times(speed),
             gigabytes(speed.bytes),
         )
 
-    def _times(self, speed: Speed) -> float:
+    def _times(self, speed: Speed) -> str:
         """How many times as fast as the plain way with as many frames at once."""
-        plain = next(each for each in self.found if each.size == speed.size)
-        return plain.ms / speed.ms
+        plain = next((each for each in self.found if each.size == speed.size and each.way == PLAIN_WAY), None)
+        return "" if plain is None else f"{plain.ms / speed.ms:.2f}"
 
     def _goals(self) -> str:
         best = max(self.found, key=lambda speed: speed.frames_a_second)
         share = self.peak.share(self.operations.both * best.size, best.ms / 1000)
-        times = best.frames_a_second / max(each.frames_a_second for each in self.found if each.way == self.found[0].way)
+        plain = max((each.frames_a_second for each in self.found if each.way == PLAIN_WAY), default=float("inf"))
+        times = best.frames_a_second / plain
         return (
             f"The best, {best.way.title}, batch {best.size}: {best.frames_a_second:.1f} frames/s; goal {GOAL_FPS:.0f}: "
             f"{met(best.frames_a_second >= GOAL_FPS)}. {100 * share:.1f} % of the peak; goal {100 * GOAL_SHARE:.0f} %: "
@@ -138,7 +142,8 @@ class Speeds:
 
 def speed_tables(place: Place, title: str, ways: Sequence[Way], sizes: Sequence[int]) -> Iterator[Table]:
     """A table after every way, each with all ways so far; the first of ``ways`` is the plain one."""
-    operations, found, made_of = Operations.of(place.configs), list[Speed](), ""
+    operations, made_of = Operations.of(place.configs), ""
+    found, too_large = list[Speed](), list[str]()
     with torch.inference_mode():
         product = product_peak(place.device, place.amounts.repetitions)
         peak = peak_of(place.device, product)
@@ -147,10 +152,23 @@ def speed_tables(place: Place, title: str, ways: Sequence[Way], sizes: Sequence[
                 return
             painting = way.make(place, way.dtype)
             made_of = made_of or painting.made_of
-            # The largest first: graphs of smaller ones then find their memory.
-            found += reversed([_speed(place, way, painting, size) for size in sorted(sizes, reverse=True)])
+            fitting = _speeds(place, way, painting, sizes)
+            found += fitting
+            too_large += [f"{way.title}, batch {size}" for size in sizes if size not in {each.size for each in fitting}]
             del painting
-            yield Speeds(title, tuple(found), made_of, peak, product, operations, place.on_gpu).table()
+            yield Speeds(
+                title, tuple(found), tuple(too_large), made_of, peak, product, operations, place.on_gpu
+            ).table()
+
+
+def _speeds(place: Place, way: Way, painting: Painting, sizes: Sequence[int]) -> list[Speed]:
+    """Of those sizes that the device has memory for, rising."""
+    found = []
+    # The largest first: graphs of smaller ones then find their memory.
+    for size in sorted(sizes, reverse=True):
+        with suppress(torch.OutOfMemoryError):
+            found.append(_speed(place, way, painting, size))
+    return found[::-1]
 
 
 def _speed(place: Place, way: Way, painting: Painting, size: int) -> Speed:
