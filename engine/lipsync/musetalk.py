@@ -20,7 +20,7 @@ from engine.lipsync.musetalk_resting import RestingListener
 from engine.lipsync.musetalk_track import LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.renderer import Array, DeviceMemoryExhausted, Finish, Listener, Shot
 from engine.lipsync.windows import position_encoding
-from engine.nets.face_batches import ComingFaces, EagerRunner, FaceBatches, Faces, Inputs
+from engine.nets.face_batches import ComingFaces, EagerRunner, FaceBatches, Faces, Inputs, Paint
 from engine.nets.face_painter import FacePainter
 from engine.nets.graphed_runner import GraphedRunner
 from engine.nets.hearing import Hearing
@@ -77,13 +77,22 @@ class MuseTalkLipSync:
 
     def warm(self) -> None:
         """As the protocol has it. Raises DeviceMemoryExhausted, and ConfigurationError as a drawing does."""
-        grey, silence = self.painter.positions.new_zeros(LATENT_SHAPE), np.zeros(self.painter.positions.shape)
         # The largest first: the smaller ones then find their memory.
         for size in reversed(self.batch_sizes):
-            with _on_device():
-                faces = self.batches.start([grey] * size, [silence] * size).wait()
-            if not faces.finite.all():
-                raise no_numbers()
+            self._draw_nothing(size)
+
+    def paint_with(self, paint: Paint, size: int) -> None:
+        """Draw batches of ``size`` with ``paint`` from now on, once in vain at first. Raises as ``warm`` does."""
+        with _on_device():
+            self.batches.paint_with(paint, size)
+        self._draw_nothing(size)
+
+    def _draw_nothing(self, size: int) -> None:
+        grey, silence = self.painter.positions.new_zeros(LATENT_SHAPE), np.zeros(self.painter.positions.shape)
+        with _on_device():
+            faces = self.batches.start([grey] * size, [silence] * size).wait()
+        if not faces.finite.all():
+            raise no_numbers()
 
     def _heard(self, segment: NDArray[np.float32]) -> Array:
         return self._thread.run(partial(self._hearing, segment))

@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from functools import partial
-
-import torch
 
 from engine.drawing.model_thread import ModelThread
 from engine.errors import StorageFull, StorageUnavailable
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_track import LATENT_SHAPE
+from engine.lipsync.renderer import DeviceMemoryExhausted
 from engine.nets.compiling import CompilationFailed, CompilePlan, compile_apart, compiled, load_artifacts
 from engine.nets.networks import NetworkConfigs
 from engine.store.protocol import ObjectStore
@@ -65,15 +63,11 @@ class MuseTalkTuning:
 
     def _swap(self, size: int) -> None:
         try:
-            self._thread.run(partial(self._paint_compiled, size))
-        except RuntimeError as failure:
+            self._thread.run(lambda: self._lipsync.paint_with(compiled(self._lipsync.painter), size))
+        except (RuntimeError, DeviceMemoryExhausted) as failure:
             log.warning("Batches of %d are not painted by compiled networks: %s", size, failure)
         else:
             log.info("Batches of %d are painted by compiled networks from now on.", size)
-
-    def _paint_compiled(self, size: int) -> None:
-        with torch.inference_mode():
-            self._lipsync.batches.paint_with(compiled(self._lipsync.painter), size)
 
     def _wait_until_idle(self) -> None:
         begun = None

@@ -112,7 +112,8 @@ def load_artifacts(artifacts: bytes) -> bool:
 def _machine(device: str) -> str:
     if device == "cuda":
         return f"{torch.cuda.get_device_name()} {torch.cuda.get_device_capability()} {torch.version.cuda}"
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    # The compiler's loops are cut for so many threads.
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {torch.get_num_threads()}"
 
 
 def _compile(plan: CompilePlan) -> bytes:

@@ -16,7 +16,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from bench.network_sizes import QUICK
 from engine.lipsync.choose import Renderer
@@ -51,7 +50,6 @@ def wait_for_compiler() -> None:
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
-    torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     store = LocalStore(folder / "store")
     settings = Settings(renderer="musetalk", weights_dir=folder, compile_networks="on")
