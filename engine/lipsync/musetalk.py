@@ -82,10 +82,9 @@ class MuseTalkLipSync:
             self._draw_nothing(size)
 
     def paint_with(self, paint: Paint, size: int) -> None:
-        """Draw batches of ``size`` with ``paint`` from now on, once in vain at first. Raises as ``warm`` does."""
+        """Draw batches of ``size`` with ``paint`` from now on, unless it raises anything when it is tried here."""
         with _on_device():
             self.batches.paint_with(paint, size)
-        self._draw_nothing(size)
 
     def _draw_nothing(self, size: int) -> None:
         grey, silence = self.painter.positions.new_zeros(LATENT_SHAPE), np.zeros(self.painter.positions.shape)

@@ -105,8 +105,10 @@ class FaceBatches:
         self._runs: dict[int, Run] = {}
 
     def paint_with(self, paint: Paint, size: int) -> None:
-        """From the next batch of ``size`` on, paint with ``paint``. Raises torch.OutOfMemoryError."""
-        self._runs[size] = self._runner.ready(paint, *self._inputs.first(size))
+        """From the next batch of ``size`` on, paint with ``paint``, unless it raises anything when it is tried here."""
+        run = self._runner.ready(paint, *self._inputs.first(size))
+        run()
+        self._runs[size] = run
 
     def start(self, latents: Sequence[torch.Tensor], tokens: Sequence[Array]) -> ComingFaces:
         """Paint each of ``latents`` [8, 32, 32], which lie on the device, to its ``tokens`` [50, C].
@@ -116,7 +118,7 @@ class FaceBatches:
         count = len(latents)
         size = next(size for size in self.sizes if size >= count)
         if size not in self._runs:
-            self.paint_with(self._paint, size)
+            self._runs[size] = self._runner.ready(self._paint, *self._inputs.first(size))
         faces, sounds = self._inputs.first(count)
         torch.stack(list(latents), out=faces)
         self._runner.place(np.stack(tokens), sounds)

@@ -78,6 +78,17 @@ def test_one_size_after_another_is_painted_in_another_way() -> None:
     assert shown(made.start(latents(1), tokens(3))) == [[1, 3, 1]]
 
 
+def failing(latents: torch.Tensor, tokens: torch.Tensor) -> Painted:
+    raise RuntimeError("it can't be compiled")
+
+
+def test_a_way_that_fails_takes_no_others_place() -> None:
+    made = batches()
+    with pytest.raises(RuntimeError, match="can't be compiled"):
+        made.paint_with(failing, 2)
+    assert shown(made.start(latents(1, 2), tokens(3, 4))) == [[1, 3, 2], [2, 4, 2]]
+
+
 @dataclass
 class CountingRunner(EagerRunner):
     """Remembers what was made ready."""
