@@ -15,7 +15,7 @@ import torch
 from bench.device_clock import forget_peak, settle, taken_bytes
 from bench.drawing_stage import DrawingStage, drawing_stage
 from bench.frame_jobs import JobSource, Sound, counted, seconds_of
-from bench.gpu_place import Place, gigabytes
+from bench.gpu_place import Place, gigabytes, rated
 from bench.machine import NO_GPU
 from bench.plain_networks import plain_networks
 from bench.plain_way import composed, faces_of, features_of
@@ -41,12 +41,20 @@ class Rate:
 
     def row(self, plain: Rate | None) -> tuple[str, ...]:
         """A row of COLUMNS; without ``plain`` nothing is compared."""
-        encoded = NO_AV if self.encoded is None else f"{self.encoded:.2f}"
+        encoded = NO_AV if self.encoded is None else rated(self.encoded)
         alone = f"{self.composed / self.jobs / FRAME_RATE:.2f}"
         times = "" if plain is None else f"{self.composed / plain.composed:.2f}"
         times_encoded = "" if plain is None else _times(self.encoded, plain.encoded)
-        composed = f"{self.composed:.2f}"
-        return self.name, str(self.jobs), composed, times, encoded, times_encoded, alone, gigabytes(self.taken)
+        return (
+            self.name,
+            str(self.jobs),
+            rated(self.composed),
+            times,
+            encoded,
+            times_encoded,
+            alone,
+            gigabytes(self.taken),
+        )
 
 
 def _times(rate: float | None, other: float | None) -> str:

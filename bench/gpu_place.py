@@ -111,3 +111,8 @@ def gigabytes(count: int | None) -> str:
 def named(dtype: torch.dtype) -> str:
     """As people write it: fp32, fp16, bf16."""
     return {torch.float32: "fp32", torch.float16: "fp16", torch.bfloat16: "bf16"}[dtype]
+
+
+def rated(frames_a_second: float) -> str:
+    """A cell of a rate, which on a CPU is far below 1."""
+    return f"{frames_a_second:.1f}" if frames_a_second >= 10 else f"{frames_a_second:.3f}"

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.device_clock import forget_peak, median_ms, peak_bytes
 from bench.gpu_peaks import Peak, peak_of, product_peak
-from bench.gpu_place import Place, gigabytes
+from bench.gpu_place import Place, gigabytes, rated
 from bench.machine import NO_GPU
 from bench.painting_ways import PLAIN_WAY, TOKENS, Painting, Way
 from bench.table import Table, met
@@ -116,7 +116,7 @@ class Speeds:
             f"{speed.ms:.2f}",
             f"{speed.ms / speed.size:.3f}",
             unet,
-            f"{speed.frames_a_second:.2f}",
+            rated(speed.frames_a_second),
             f"{100 * share:.1f} %",
             self._times(speed),
             gigabytes(speed.bytes),
