@@ -37,6 +37,9 @@ BEATS_AHEAD = 4 * FRAME_RATE
 FRAMES_AHEAD = 8
 BATCHES_AHEAD = 3
 """So many of the largest batches one job may have in the loop: one is drawn, one waits behind it, one collects."""
+SOUND_AHEAD = 3
+"""So many frames may the sound be written before its picture, where it is there: the encoder of sound holds back more
+than that of pictures, and a fragment waits for both."""
 ALPHAS_KEPT = 64
 """An avatar has one mask or one a frame: the first is prepared once, and of the others few are held."""
 
@@ -46,7 +49,7 @@ FramesDone = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Beat:
-    """One frame's time: what is played in it (1,920 samples) and what the renderer heard in it."""
+    """One frame: what the renderer heard in it, and the sound that is written beside it."""
 
     number: int
     feature: Feature
@@ -139,17 +142,26 @@ class StageClock:
 
 
 class FrameSound:
-    """Cuts sound of any pieces into frames of 1,920 samples; the last one is filled up with silence."""
+    """Cuts sound of any pieces into what is written beside each frame of a video of at most ``frames``."""
 
-    def __init__(self) -> None:
+    def __init__(self, frames: int | None) -> None:
         self._kept: Samples = np.empty(0, np.int16)
+        self._frames = frames
+        self._taken = self._begun = 0
 
     def append(self, samples: Samples) -> None:
         self._kept = np.concatenate((self._kept, samples))
 
     def take(self) -> Samples:
-        frame, self._kept = self._kept[:PLAYED_PER_FRAME], self._kept[PLAYED_PER_FRAME:]
-        return np.pad(frame, (0, PLAYED_PER_FRAME - len(frame)))
+        """The sound to the next frame's end, filled up with silence, and what is there of SOUND_AHEAD beyond."""
+        self._begun += 1
+        least = max(0, self._begun * PLAYED_PER_FRAME - self._taken)
+        last = self._begun + SOUND_AHEAD if self._frames is None else min(self._begun + SOUND_AHEAD, self._frames)
+        most = last * PLAYED_PER_FRAME - self._taken
+        taken, self._kept = self._kept[:most], self._kept[most:]
+        taken = np.pad(taken, (0, max(0, least - len(taken))))
+        self._taken += len(taken)
+        return taken
 
 
 class Pipeline:
@@ -184,7 +196,7 @@ class Pipeline:
         return MadeVideo(video, audio, made.thumbnail, made.frames, made.codec, words, seconds, place.device_seconds)
 
     def _beats(self) -> Generator[Beat, None, None]:
-        sound = FrameSound()
+        sound = FrameSound(self._request.order.limit)
         numbers = itertools.count() if self._request.order.limit is None else range(self._request.order.limit)
         with closing(self._request.pieces):
             for number, feature in zip(numbers, self._features(sound), strict=False):

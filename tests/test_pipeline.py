@@ -26,6 +26,7 @@ from engine.speech.voice import SpeechPiece, Word
 from engine.timebase import HEARD_PER_FRAME, PLAYED_PER_FRAME
 from engine.video.compose import Alpha
 from engine.video.encode import EncoderSettings
+from engine.video.fragments import FragmentSink
 from engine.video.i420 import I420
 
 WIDTH, HEIGHT, COUNT = 64, 96, 5
@@ -129,6 +130,7 @@ def make(
     faceless: set[int] | None = None,
     cancel: CancelToken | None = None,
     done: list[int] | None = None,
+    fragments: FragmentSink | None = None,
 ) -> MadeVideo:
     face = track(faceless or set())
     request = VideoRequest(
@@ -140,6 +142,7 @@ def make(
         folder=folder,
         comment="test",
         encoder=EncoderSettings(crf=12),
+        fragments=fragments,
     )
     with closing(ModelThread()) as thread:
         pipeline = Pipeline(request, FrameLoop(LoudnessPainter(), thread), cancel or CancelToken())
@@ -254,3 +257,24 @@ def test_the_sound_is_ended_however_the_video_ends(tmp_path: Path) -> None:
 
     make(tmp_path, sound(), mode="cut_off")
     assert ended == ["ended"]
+
+
+@pytest.mark.parametrize("samples", [1, PLAYED_PER_FRAME - 1, PLAYED_PER_FRAME + 1, 7 * PLAYED_PER_FRAME + 2])
+def test_a_sound_of_any_length_has_a_picture_to_its_end(tmp_path: Path, samples: int) -> None:
+    made = make(tmp_path, [SpeechPiece(tone(8, 20_000)[:samples])])
+    assert made.frames == -(-samples // PLAYED_PER_FRAME)
+
+
+def test_the_first_fragment_needs_three_tenths_of_a_second_of_sound(tmp_path: Path) -> None:
+    came = threading.Event()
+
+    def fragments(piece: bytes) -> None:
+        if piece[4:8] == b"moof":
+            came.set()
+
+    def sound() -> Generator[SpeechPiece, None, None]:
+        yield SpeechPiece(tone(8, 20_000)[: 3 * 48_000 // 10])
+        assert came.wait(60), "no fragment came before there was more sound"
+        yield SpeechPiece(tone(8, 20_000))
+
+    make(tmp_path, sound(), fragments=fragments)
