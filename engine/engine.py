@@ -194,9 +194,12 @@ class Engine:
         )
 
     def warm(self) -> None:
-        """Load what the first job would otherwise wait for."""
-        check_scratch(self._scratch_root())
-        check_rendering(self.renderer, self._scratch_root())
+        """Load what the first job would otherwise wait for. Called once, before any job.
+
+        Raises what a check raises, and StorageUnavailable.
+        """
+        self.renderer.tune(self.store)
+        self._check_rendering()
 
     def checks(self) -> dict[str, Callable[[], None]]:
         """What has to hold before a worker takes jobs, by name; each raises an EngineError when it doesn't."""
@@ -205,8 +208,12 @@ class Engine:
             "store": lambda: check_store(self.store),
             "scratch": lambda: check_scratch(self._scratch_root()),
             "default_avatar": self.sessions.sources.check_default,
-            "rendering": self.warm,
+            "rendering": self._check_rendering,
         }
+
+    def _check_rendering(self) -> None:
+        check_scratch(self._scratch_root())
+        check_rendering(self.renderer, self._scratch_root())
 
     @contextmanager
     def housekeeping(self) -> Iterator[None]:

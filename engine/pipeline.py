@@ -37,9 +37,11 @@ BEATS_AHEAD = 4 * FRAME_RATE
 FRAMES_AHEAD = 8
 BATCHES_AHEAD = 3
 """So many of the largest batches one job may have in the loop: one is drawn, one waits behind it, one collects."""
-SOUND_AHEAD = 3
-"""So many frames may the sound be written before its picture, where it is there: the encoder of sound holds back more
-than that of pictures, and a fragment waits for both."""
+SOUND_AHEAD = FRAME_RATE
+"""So many frames may the sound be written before its picture, where it is there. The encoder of sound holds back more
+than that of pictures, and a fragment waits for both; and one long stretch costs less than many short ones."""
+DRAWING = "drawing"
+"""The stage that the frame loop does for the job: its share of the batches, and finishing what they drew."""
 ALPHAS_KEPT = 64
 """An avatar has one mask or one a frame: the first is prepared once, and of the others few are held."""
 
@@ -153,9 +155,14 @@ class FrameSound:
         self._kept = np.concatenate((self._kept, samples))
 
     def take(self) -> Samples:
-        """The sound to the next frame's end, filled up with silence, and what is there of SOUND_AHEAD beyond."""
+        """What is missing to the next frame's end, filled up with silence, and what is there of SOUND_AHEAD beyond.
+
+        Nothing where the sound is that far already.
+        """
         self._begun += 1
-        least = max(0, self._begun * PLAYED_PER_FRAME - self._taken)
+        least = self._begun * PLAYED_PER_FRAME - self._taken
+        if least <= 0:
+            return self._kept[:0]
         last = self._begun + SOUND_AHEAD if self._frames is None else min(self._begun + SOUND_AHEAD, self._frames)
         most = last * PLAYED_PER_FRAME - self._taken
         taken, self._kept = self._kept[:most], self._kept[most:]
@@ -192,7 +199,7 @@ class Pipeline:
         words = tuple(
             Word(word.text, word.start, min(word.end, duration)) for word in self._words if word.start < duration
         )
-        seconds = dict(self._clock.seconds)
+        seconds = {**self._clock.seconds, DRAWING: self._clock.seconds.get(DRAWING, 0.0) + place.device_seconds}
         return MadeVideo(video, audio, made.thumbnail, made.frames, made.codec, words, seconds, place.device_seconds)
 
     def _beats(self) -> Generator[Beat, None, None]:
@@ -241,7 +248,7 @@ class Pipeline:
 
     def _composed(self, shot: Shot, drawn: DrawnFrame) -> I420:
         finish = drawn.wait(self._cancel)
-        with self._clock.busy("drawing"):
+        with self._clock.busy(DRAWING):
             crop = finish()
         box = shot.track.box(shot.index)
         assert box is not None
