@@ -87,6 +87,6 @@ def test_a_small_video_travels_in_the_reply(endpoint: Endpoint, inline_worker: G
 
 def test_a_video_too_large_for_a_reply_is_a_typed_error(endpoint: Endpoint, inline_worker: Ground) -> None:
     avatar = noisy_head(inline_worker.avatars / "noisy.mp4")
-    error = endpoint.error({"avatar_video_path": str(avatar), "audio_base64": wav_base64(hum(1.0))})
+    error = endpoint.error({"avatar_video_path": str(avatar), "audio_base64": wav_base64(hum(2.0))})
     assert (error["code"], error["retryable"]) == ("result_too_large", False)
     assert endpoint.output({"action": "status"})["status"] == "healthy"
