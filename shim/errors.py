@@ -28,7 +28,16 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
-from engine.errors import EngineError, InternalError, InvalidInput, Outage, Overloaded, StillRunning
+from engine.errors import (
+    EngineError,
+    IdempotencyConflict,
+    InternalError,
+    InvalidInput,
+    Outage,
+    Overloaded,
+    StillRunning,
+    TtsMisconfigured,
+)
 from shim.request_id import request_id_of
 
 RETRY_AFTER_SECONDS = 5
@@ -36,8 +45,8 @@ RETRY_AFTER_SECONDS = 5
 log = logging.getLogger(__name__)
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_STATUSES = {422: 409, 502: 500}
-"""The contract's errors know neither: what was asked under a used key conflicts, and a bad gateway is the server's."""
+_STATUSES = {IdempotencyConflict.code: 409, TtsMisconfigured.code: 500}
+"""The contract knows neither 422 nor 502: a used key conflicts, and a bad gateway is the server's."""
 
 
 class ErrorReply(BaseModel):
@@ -149,13 +158,17 @@ class Failure:
         return JSONResponse(self.fields(request_id), self.status, dict(self.headers))
 
 
+def told_status(error: type[EngineError]) -> int:
+    """The status of such an error's reply while nothing has begun."""
+    return _STATUSES.get(error.code, error.http_status)
+
+
 def failure_of(error: EngineError | GenerationFailed) -> Failure:
     """How the error is told."""
     if isinstance(error, GenerationFailed):
         return Failure(500, error.cause.code, error.cause.message, error.cause.retryable)
-    status = _STATUSES.get(error.http_status, error.http_status)
     job_id = error.job_id if isinstance(error, StillRunning) else None
-    return Failure(status, error.code, error.message, error.retryable, _headers_of(error), job_id)
+    return Failure(told_status(type(error)), error.code, error.message, error.retryable, _headers_of(error), job_id)
 
 
 def _headers_of(error: EngineError) -> dict[str, str]:

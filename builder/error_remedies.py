@@ -1,0 +1,65 @@
+"""What to do about each error, as docs/errors.md says it."""
+
+from __future__ import annotations
+
+from engine import errors as engine
+from engine.errors import EngineError
+from shim import errors as shim
+
+REMEDIES: dict[type[EngineError], str] = {
+    EngineError: "Read `detail`, and change the request as it says.",
+    engine.InputError: "Change the request as `detail` says.",
+    engine.InvalidInput: "Correct the field that `detail` names; /docs shows what each one takes.",
+    engine.InvalidText: "Send text with at least one word to speak.",
+    engine.TextTooLong: "Cut the text into several requests.",
+    engine.AvatarNotAllowed: "Upload the video, or name an `https://` address or a path that the operator has allowed.",
+    engine.AvatarNotFound: "Check the path or address; an upload expires after a while, so upload it again.",
+    engine.AvatarTooLarge: "Send a smaller file or a lower resolution.",
+    engine.AvatarTooLong: "Cut the video shorter.",
+    engine.MediaUnreadable: "Convert it, best to MP4 with H.264, and make sure that it plays.",
+    engine.NoFace: "Use a video with one face that is well lit, turned to the camera and large enough.",
+    engine.AudioUnreadable: "Send sound that plays, as MP3, WAV, M4A, FLAC or Ogg.",
+    engine.AudioTooShort: "Send longer sound.",
+    engine.AudioTooLong: "Cut the sound into several requests.",
+    engine.AudioTooLarge: "Send the sound compressed, or by `audio_url`.",
+    engine.AudioSilent: "Send sound in which somebody speaks.",
+    engine.SessionNotReady: "Poll the session's status until it is `ready`, then ask again.",
+    engine.SessionFailed: "Read the session's `message`, and create a session with another avatar.",
+    engine.UrlNotAllowed: "Use a public `https://` address.",
+    engine.UrlUnreachable: "Open the address in a browser; it has to lead to the file itself, without a login.",
+    engine.DownloadTooLarge: "Offer a smaller file.",
+    engine.S3ConfigInvalid: "Correct the field of `s3Config` that `detail` names.",
+    engine.S3ConfigRejected: "Check the bucket's name and what its key may do.",
+    engine.VoiceNotAvailable: "Choose another `voice_id`.",
+    engine.TtsRejected: "Change the text, `model_id` or `voice_settings` as `detail` says.",
+    engine.SessionNotFound: "Create a session; one that isn't used expires.",
+    engine.Conflict: "Choose another id, or leave it out.",
+    engine.IdempotencyConflict: "Use a new key for a new request.",
+    engine.StillRunning: "Don't ask anew: the video is found under the `job_id` in the body.",
+    engine.OperatorError: "The operator has to act: the log says on what.",
+    engine.SpeechNotConfigured: "The operator sets `ELEVENLABS_API_KEY`; until then send sound.",
+    engine.TtsMisconfigured: "The operator checks `ELEVENLABS_API_KEY`, the plan and `ELEVENLABS_BASE_URL`.",
+    engine.TtsQuotaExceeded: "The operator adds to the account; until then send sound.",
+    engine.ConfigurationError: "The operator corrects the setting that `detail` names.",
+    engine.WeightsMissing: "The operator runs `python -m builder.fetch_models`.",
+    engine.WeightsDamaged: "The operator runs `python -m builder.fetch_models`, which fetches damaged files anew.",
+    engine.InternalError: "Report it with the `request_id`, by which the log has all of it.",
+    engine.ResultTooLarge: "The operator sets a bucket, or turns `INLINE_RESULTS` off.",
+    engine.Outage: "Wait for `Retry-After`, then send the same request again.",
+    engine.StorageFull: "Try again later; the operator makes room on the disk.",
+    engine.Interrupted: "Ask for it again.",
+    engine.PreparationInterrupted: "Create the session again.",
+    shim.UnknownPath: "Check the path; /docs lists them all.",
+    shim.MethodNotAllowed: "Use a method that `Allow` names.",
+    shim.OutputNotFound: "Use the addresses that a generate answers with, before they expire.",
+    shim.StreamNotFound: "Use the addresses of the stream's start, within `STREAM_TTL` of its end.",
+    shim.BodyTooLarge: "Send less.",
+    shim.UploadTooLarge: "Send a smaller file or a lower resolution.",
+    shim.RangeNotSatisfiable: "Ask for a range within the size that `Content-Range` tells.",
+}
+"""An error that isn't named here has the remedy of what it is a kind of."""
+
+
+def remedy_of(error: type[EngineError]) -> str:
+    """A sentence for whoever meets the error."""
+    return next(REMEDIES[kind] for kind in error.__mro__ if kind in REMEDIES)
