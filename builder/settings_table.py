@@ -7,13 +7,13 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from engine.settings import Settings
 from engine.store.bucket_settings import BucketSettings
+from shim.settings import ShimSettings
 
 
 def settings_table() -> str:
     """Every variable with its default and meaning, as Markdown."""
-    rows = [row(name, field) for name, field in Settings.model_fields.items()]
+    rows = [row(name, field) for name, field in ShimSettings.model_fields.items()]
     rows += [row(f"bucket_{name}", field) for name, field in BucketSettings.model_fields.items()]
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *rows])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
@@ -185,10 +185,18 @@ class Settings(SpeechSettings):
         return value.strip().rstrip("/") if isinstance(value, str) else value
 
 
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
 def read_settings() -> Settings:
     """The settings of the environment, or ConfigurationError that names the variables at fault and no value."""
+    return read_settings_of(Settings)
+
+
+def read_settings_of(model: type[SettingsT]) -> SettingsT:
+    """As ``read_settings``, of a kind of settings that has more of them."""
     try:
-        return Settings()
+        return model()
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         told = [f"{'.'.join(map(str, fault['loc'])).upper() or 'SETTINGS'}: {fault['msg']}" for fault in faults]

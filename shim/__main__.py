@@ -10,10 +10,10 @@ from contextlib import suppress
 import uvicorn
 
 from engine.errors import EngineError
-from engine.settings import Settings, read_settings
 from shim.app import Service, create_app
 from shim.choose import open_service
 from shim.generate import body_limit
+from shim.settings import ShimSettings, read_shim_settings
 from worker import logs
 
 STOP_SECONDS = 5
@@ -33,7 +33,7 @@ logger = logging.getLogger("shim")
 def main() -> int:
     """Load, warm, and serve until the terminal or a signal ends it."""
     try:
-        settings = read_settings()
+        settings = read_shim_settings()
         configure_logs(settings)
         with open_service(settings, os.environ) as service:
             serve(service)
@@ -43,7 +43,7 @@ def main() -> int:
     return 0
 
 
-def configure_logs(settings: Settings) -> None:
+def configure_logs(settings: ShimSettings) -> None:
     """Readable lines, also where the variables of an endpoint are set: this is no worker of it."""
     environ = {name: value for name, value in os.environ.items() if name != "RUNPOD_ENDPOINT_ID"}
     logs.configure(settings.log_level, environ)

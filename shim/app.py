@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from engine.errors import EngineError
 from engine.lifetimes import Lifetimes
 from engine.records import Records
-from engine.settings import Settings
 from engine.store.protocol import ObjectStore
 from shim.avatars import avatar_routes
 from shim.backends import Backend
@@ -38,6 +37,7 @@ from shim.openapi import DescribedApi
 from shim.relay import Relay
 from shim.request_id import Door, request_id_of
 from shim.sessions import session_routes
+from shim.settings import ShimSettings
 from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
 from shim.uploads import Uploads
@@ -55,7 +55,7 @@ class Service:
     backend: Backend
     store: ObjectStore
     records: Records
-    settings: Settings
+    settings: ShimSettings
 
 
 def create_app(service: Service) -> ASGIApp:

@@ -8,16 +8,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from engine.records import Records
-from engine.settings import Settings
 from engine.store.choose import choose_store
 from engine.store.protocol import ObjectStore
 from shim.app import Service
+from shim.settings import ShimSettings
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_service(settings: Settings, environ: Mapping[str, str]) -> Iterator[Service]:
+def open_service(settings: ShimSettings, environ: Mapping[str, str]) -> Iterator[Service]:
     """The endpoint that RUNPOD_ENDPOINT_ID names, or else the engine in this process, warm; each with its store.
 
     A key alone chooses nothing: RunPod sets one in all that it runs. Raises ConfigurationError.
@@ -30,7 +30,7 @@ def open_service(settings: Settings, environ: Mapping[str, str]) -> Iterator[Ser
             yield service
 
 
-def _before_an_endpoint(settings: Settings, store: ObjectStore) -> Service:
+def _before_an_endpoint(settings: ShimSettings, store: ObjectStore) -> Service:
     from shim.runpod_backend import RunPodBackend, utc_now
 
     records = Records(store, utc_now)
@@ -40,7 +40,7 @@ def _before_an_endpoint(settings: Settings, store: ObjectStore) -> Service:
 
 
 @contextmanager
-def _in_this_process(settings: Settings, store: ObjectStore) -> Iterator[Service]:
+def _in_this_process(settings: ShimSettings, store: ObjectStore) -> Iterator[Service]:
     # Here, because only this backend needs what reads and draws pictures.
     from engine.engine import Engine
     from shim.in_process import InProcess

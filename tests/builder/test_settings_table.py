@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from builder.settings_table import settings_table
-from engine.settings import Settings
+from shim.settings import ShimSettings
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -15,8 +15,8 @@ def test_the_readme_holds_the_table_as_generated() -> None:
 
 
 def test_every_setting_is_described() -> None:
-    assert all(field.description for field in Settings.model_fields.values())
-    for name in Settings.model_fields:
+    assert all(field.description for field in ShimSettings.model_fields.values())
+    for name in ShimSettings.model_fields:
         assert f"| `{name.upper()}` |" in settings_table()
 
 

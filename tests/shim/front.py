@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from engine.endpoint.client import EndpointAddress
 from engine.records import JobRecord, Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
-from engine.settings import Settings
 from engine.store.protocol import ObjectStore
 from shim.backends import Backend, Fragment, Made, StreamEvent
 from shim.runpod_backend import RunPodBackend
+from shim.settings import ShimSettings
 from tests.shim.waiting import wait_until
 from tests.worker.queue_standin import ENDPOINT, KEY, QueueStandIn
 
@@ -73,13 +73,13 @@ class Front:
         self,
         queue: QueueStandIn,
         store: ObjectStore,
-        settings: Settings | None = None,
+        settings: ShimSettings | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self.queue = queue
         self.records = Records(store, now)
         self._store = store
-        self._settings = settings or Settings()
+        self._settings = settings or ShimSettings()
         self._now = now
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="front", daemon=True)

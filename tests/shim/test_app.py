@@ -24,11 +24,11 @@ from engine.errors import (
 )
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
-from engine.settings import Settings
 from engine.store.local import LocalStore
 from shim.app import Service, create_app
 from shim.backends import Fragment, Made, StreamEvent
 from shim.errors import GenerationFailed
+from shim.settings import ShimSettings
 from tests.shim.errors import assert_form, error_of
 
 BODY = {"session_id": "abc123", "text": "Hello"}
@@ -78,7 +78,7 @@ class FailingBackend:
 
 def app_of(backend: FailingBackend, folder: Path) -> ASGIApp:
     store = LocalStore(folder / "store")
-    settings = Settings(store_dir=folder / "store")
+    settings = ShimSettings(store_dir=folder / "store")
     return create_app(Service(backend, store, Records(store, lambda: datetime.now(UTC)), settings))
 
 

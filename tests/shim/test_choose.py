@@ -8,19 +8,19 @@ from typing import Any
 import pytest
 
 from engine.errors import ConfigurationError
-from engine.settings import Settings
 from shim.choose import open_service
 from shim.in_process import InProcess
 from shim.runpod_backend import RunPodBackend
+from shim.settings import ShimSettings
 from tests.servers.endpoint import S3Endpoint
 from tests.worker.workers_bucket import WorkersBucket
 
 BOTH = {"runpod_endpoint_id": "ep1", "runpod_api_key": "a-key"}
 
 
-def settings(folder: Path, avatar: Path, **fields: Any) -> Settings:
+def settings(folder: Path, avatar: Path, **fields: Any) -> ShimSettings:
     own = {"store_dir": folder / "store", "cache_dir": folder / "cache", "network_volume": folder}
-    return Settings.model_validate({**own, "default_avatar": avatar, **fields})
+    return ShimSettings.model_validate({**own, "default_avatar": avatar, **fields})
 
 
 @pytest.mark.parametrize("fields", [{}, {"runpod_api_key": "a-key"}])

@@ -12,11 +12,11 @@ import pytest
 from engine.errors import EngineError, IdempotencyConflict, Interrupted, QueueUnavailable, StillRunning
 from engine.jobs import JobName
 from engine.schemas import Generated
-from engine.settings import Settings
 from engine.store.local import LocalStore
 from shim.backends import Made
 from shim.errors import GenerationFailed, failure_of
 from shim.runpod_backend import RunPodBackend
+from shim.settings import ShimSettings
 from tests.shim.front import Front
 from tests.shim.waiting import wait_until
 from tests.worker.queue_faults import Fault
@@ -159,7 +159,7 @@ def test_a_queue_that_is_away_for_a_moment_ends_nothing(front: Front, queue: Que
 
 
 def test_a_job_that_takes_too_long_is_told_with_its_id_and_followed_on(queue: QueueStandIn, store: LocalStore) -> None:
-    with Front(queue, store, Settings(sync_wait_seconds=0.3)) as front:
+    with Front(queue, store, ShimSettings(sync_wait_seconds=0.3)) as front:
         front.make_ready("s")
         with pytest.raises(StillRunning) as caught:
             front.generate(session_id="s", text="Hello.")
@@ -171,7 +171,7 @@ def test_a_job_that_takes_too_long_is_told_with_its_id_and_followed_on(queue: Qu
 
 
 def test_a_key_names_the_record_of_a_job_that_takes_too_long(queue: QueueStandIn, store: LocalStore) -> None:
-    with Front(queue, store, Settings(sync_wait_seconds=0.1)) as front:
+    with Front(queue, store, ShimSettings(sync_wait_seconds=0.1)) as front:
         front.make_ready("s")
         with pytest.raises(StillRunning, match="output_key-") as caught:
             front.generate(session_id="s", text="Hello.", idempotency_key="mine")
@@ -195,7 +195,7 @@ def test_what_doesn_t_run_is_not_cancelled(front: Front, queue: QueueStandIn) ->
 
 
 def test_a_new_server_follows_what_the_last_one_left(queue: QueueStandIn, store: LocalStore) -> None:
-    with Front(queue, store, Settings(sync_wait_seconds=0.1)) as front:
+    with Front(queue, store, ShimSettings(sync_wait_seconds=0.1)) as front:
         front.make_ready("s")
         with pytest.raises(StillRunning):
             front.generate(session_id="s", text="Hello.")
@@ -244,7 +244,7 @@ def test_a_session_that_is_not_ready_costs_no_job(front: Front, queue: QueueStan
 
 
 def test_without_a_bucket_there_is_no_such_backend(store: LocalStore, front: Front) -> None:
-    settings = Settings.model_validate({"runpod_endpoint_id": "ep1", "runpod_api_key": "a-key"})
+    settings = ShimSettings.model_validate({"runpod_endpoint_id": "ep1", "runpod_api_key": "a-key"})
     with pytest.raises(EngineError, match="BUCKET_"):
         RunPodBackend.open(settings, store, front.records)
 

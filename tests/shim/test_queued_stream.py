@@ -11,11 +11,11 @@ from typing import Literal
 import pytest
 
 from engine.errors import EngineError, StillRunning
-from engine.settings import Settings
 from engine.store.local import LocalStore
 from engine.streams.layout import RunKeys, Segment, StreamState, state_key
 from shim.backends import Begun, Fragment, Made, Progress
 from shim.errors import GenerationFailed
+from shim.settings import ShimSettings
 from tests.shim.front import Front, Watching
 from tests.shim.test_queue_jobs import GENERATED, LONG_AGO
 from tests.shim.waiting import wait_until
@@ -208,7 +208,7 @@ def test_leaving_cancels_the_job(front: Front, queue: QueueStandIn, store: Local
 def test_a_stream_that_does_not_begin_in_time_is_told_with_its_id_and_goes_on(
     queue: QueueStandIn, store: LocalStore
 ) -> None:
-    with Front(queue, store, Settings(sync_wait_seconds=0.3)) as front:
+    with Front(queue, store, ShimSettings(sync_wait_seconds=0.3)) as front:
         front.make_ready("s")
         watching, job_id = begun(front)
         PlayedWorker(store, job_id).tell("running")

@@ -14,11 +14,11 @@ import av
 import pytest
 
 from engine.errors import EngineError, StillRunning
-from engine.settings import Settings
 from engine.store.s3 import S3Store
 from engine.streams.layout import StreamState, state_key
 from shim.errors import GenerationFailed
 from shim.files import Outputs
+from shim.settings import ShimSettings
 from tests.servers.endpoint import S3Endpoint
 from tests.shim.front import Front
 from tests.shim.waiting import wait_until
@@ -114,7 +114,7 @@ def test_an_avatar_that_only_the_worker_can_refuse_ends_in_the_session_s_status(
 def test_a_video_that_takes_too_long_is_found_later(
     front: Front, session: str, queue: QueueStandIn, store: S3Store
 ) -> None:
-    with Front(queue, store, Settings(sync_wait_seconds=0.2)) as hurried, pytest.raises(StillRunning) as caught:
+    with Front(queue, store, ShimSettings(sync_wait_seconds=0.2)) as hurried, pytest.raises(StillRunning) as caught:
         hurried.generate(session_id=session, text="A little longer than you want to wait.")
     job_id = caught.value.job_id or ""
     wait_until(lambda: (record := front.records.jobs.get(job_id)) is not None and record.state == "done", 30)
