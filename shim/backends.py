@@ -71,7 +71,10 @@ class Backend(Protocol):
         ...
 
     async def generate(self, request: Generate, job_id: str) -> Made:
-        """Make the video; a request whose idempotency key has been answered gets that answer."""
+        """Make the video; a request whose idempotency key has been answered gets that answer.
+
+        A request with an idempotency key whose ``job_id`` is that of a job left running waits for that one.
+        """
         ...
 
     def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:

@@ -6,9 +6,11 @@ Beside the tree of engine/errors.py there are the errors that only HTTP knows:
 - MethodNotAllowed        405 method_not_allowed
 - OutputNotFound          404 output_not_found
 - StreamNotFound          404 stream_not_found
+- RequestInProgress       409 request_in_progress
 - BodyTooLarge            413 body_too_large
 - UploadTooLarge          413 avatar_too_large
 - RangeNotSatisfiable     416 range_not_satisfiable
+- KeyReused               422 idempotency_key_reused
 - StreamNotBegun          503 stream_not_begun
 - GenerationFailed        500 with the code of what went wrong after the work had begun
 """
@@ -104,6 +106,20 @@ class StreamNotBegun(Overloaded):
     """The stream's job is at work, and nothing of its video is there yet."""
 
     code = "stream_not_begun"
+
+
+class RequestInProgress(Overloaded):
+    """The request with this `Idempotency-Key` came before and is still being worked on."""
+
+    code = "request_in_progress"
+    http_status = 409
+
+
+class KeyReused(EngineError):
+    """The `Idempotency-Key` came with another body before."""
+
+    code = "idempotency_key_reused"
+    http_status = 422
 
 
 class BodyTooLarge(EngineError):

@@ -95,6 +95,21 @@ class QueueJobs:
             return following.end.result()
         raise self.still_running(following, seconds)
 
+    async def asked_before(self, job_id: str, seconds: float) -> Made | None:
+        """The video of a job that was submitted under this id, or whose record has it; None when there is none.
+
+        Raises as ``made`` does.
+        """
+        following = self._followed(job_id)
+        if following is None:
+            record = await asyncio.to_thread(self._records.jobs.get, job_id)
+            if record is not None and record.state == "done":
+                return _made(record)
+            if record is None or not _is_left(record):
+                return None
+            following = self._followed(job_id) or self._follow_left(record)
+        return await self.made(following, seconds)
+
     def still_running(self, following: Following, seconds: float) -> StillRunning:
         """What a caller is told who has waited so long; the job goes on."""
         record_id = following.job.name.record_id
@@ -112,9 +127,8 @@ class QueueJobs:
             log.warning("What the last server left could not be looked at: %s", error.message)
             return
         for record in left:
-            if record.job_id not in {following.job.name.record_id for following in self._following.values()}:
-                name = JobName(record.job_id, record.queue_id)
-                self._follow(QueueJob(record.job_id, record.queue_id, name, record.session_id), retries=0)
+            if self._followed(record.job_id) is None:
+                self._follow_left(record)
 
     async def cancel(self, job_id: str) -> None:
         """Stop a job, by this server's id of it or by that of its record; nothing happens when it doesn't run."""
@@ -147,6 +161,17 @@ class QueueJobs:
         following.end = asyncio.create_task(self._to_end(following), name=f"job {job.queue_id}")
         following.end.add_done_callback(lambda _: self._leave(following))
         return following
+
+    def _follow_left(self, record: JobRecord) -> Following:
+        name = JobName(record.job_id, record.queue_id)
+        return self._follow(QueueJob(record.job_id, record.queue_id, name, record.session_id), retries=0)
+
+    def _followed(self, job_id: str) -> Following | None:
+        """The job that has this id, or a record of this id, if it is followed."""
+        for following in self._following.values():
+            if job_id in (following.job.job_id, following.job.name.record_id):
+                return following
+        return None
 
     def _leave(self, following: Following) -> None:
         del self._following[following.job.job_id]
@@ -223,13 +248,11 @@ class QueueJobs:
         return record.state == "running" and self._now() - record.heartbeat < AT_WORK
 
     def _running(self) -> list[JobRecord]:
-        return [record for record in self._records.jobs.list() if record.state == "running" and record.queue_id]
+        return [record for record in self._records.jobs.list() if _is_left(record)]
 
     def _queue_id(self, job_id: str) -> str | None:
-        for following in self._following.values():
-            if job_id in (following.job.job_id, following.job.name.record_id):
-                return following.job.queue_id
-        return None
+        following = self._followed(job_id)
+        return None if following is None else following.job.queue_id
 
     def _recorded_queue_id(self, job_id: str) -> str | None:
         record = self._records.jobs.get(job_id) if RECORD_ID.fullmatch(job_id) else None
@@ -239,6 +262,11 @@ class QueueJobs:
 def _pause(taken: float) -> float:
     """Seconds until the next look at a job that has taken so many: the longer it takes, the less a delay matters."""
     return min(max(FIRST_PAUSE_SECONDS, taken * PAUSE_SHARE), LONGEST_PAUSE_SECONDS)
+
+
+def _is_left(record: JobRecord) -> bool:
+    """Whether the queue can be asked what becomes of the job."""
+    return record.state == "running" and record.queue_id != ""
 
 
 def _name_of(request: Generate, queue_id: str) -> JobName:

@@ -26,7 +26,9 @@ class RunningJobs:
 
     @contextmanager
     def slot(self, job_id: str, session_id: str) -> Iterator[RunningJob]:
-        """The job runs until the block is left. Raises Overloaded when no slot is free."""
+        """The job runs until the block is left. Raises Overloaded when no slot is free, or it runs already."""
+        if job_id in self._jobs:
+            raise Overloaded("This video is being made already. Ask for it again when it is done.")
         if len(self._jobs) >= self.slots:
             raise Overloaded(f"All {self.slots} places for making videos are taken. Try again in a few seconds.")
         job = self._jobs[job_id] = RunningJob(job_id, session_id)

@@ -98,9 +98,13 @@ class RunPodBackend:
         return await self._sessions.remove(session_id)
 
     async def generate(self, request: Generate, job_id: str) -> Made:
+        seconds = self._settings.sync_wait_seconds
+        if request.idempotency_key is not None:
+            made = await self._jobs.asked_before(job_id, seconds)
+            if made is not None:
+                return made
         await self._demand_possible(request)
-        following = await self._jobs.submit(request, job_id)
-        return await self._jobs.made(following, self._settings.sync_wait_seconds)
+        return await self._jobs.made(await self._jobs.submit(request, job_id), seconds)
 
     async def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
         if request.idempotency_key is not None:

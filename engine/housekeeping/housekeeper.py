@@ -43,6 +43,7 @@ class Swept:
     streams: int
     workers: int
     proofs: int
+    requests: int
     refs: int
     avatars: int
     failures: int
@@ -95,6 +96,7 @@ class Housekeeper:
             streams=removed["streams"],
             workers=removed["workers"],
             proofs=removed["proofs"],
+            requests=removed["requests"],
             refs=self._sweep_refs(round_, now),
             avatars=self._collect_avatars(round_, now),
             failures=round_.failures,

@@ -38,6 +38,10 @@ class Rule:
         return f"{self.folder}/"
 
 
+REQUESTS = Rule("requests", DAY)
+"""What came of the REST server's requests with an `Idempotency-Key`."""
+
+
 def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
     """What is kept for ever has no rule.
 
@@ -51,6 +55,7 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         Rule("streams", lifetimes.stream, depth=1),
         Rule("workers", WORKERS),
         Rule("proofs", DAY),
+        REQUESTS,
     )
 
 

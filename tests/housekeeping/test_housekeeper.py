@@ -51,7 +51,7 @@ def test_everything_in_use_stays(house: House, clip: Path) -> None:
     house.session("one", key)
     house.session("two", status="preparing")
     house.job("job1")
-    house.put(VIDEO, "uploads/u", "streams/job1/init.mp4", "workers/w.json", "proofs/p")
+    house.put(VIDEO, "uploads/u", "streams/job1/init.mp4", "workers/w.json", "proofs/p", "requests/r.json")
     before = house.stored()
     assert house.housekeeper.sweep(house.now + HOUR / 2) == swept()
     assert house.stored() == before
@@ -61,8 +61,10 @@ def test_everything_expired_goes(house: House) -> None:
     house.session("one")
     house.job("job1")
     house.put(VIDEO, "outputs/one/job1-12345678/result.json", "uploads/u", "streams/job2/0.m4s", "streams/job2/1.m4s")
-    house.put("workers/w.json", "proofs/p")
-    assert sweep_later(house, days=8) == swept(sessions=1, uploads=1, jobs=1, streams=1, workers=1, proofs=1)
+    house.put("workers/w.json", "proofs/p", "requests/r.json")
+    assert sweep_later(house, days=8) == swept(
+        sessions=1, uploads=1, jobs=1, streams=1, workers=1, proofs=1, requests=1
+    )
     assert house.stored() == []
 
 

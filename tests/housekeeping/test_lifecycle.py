@@ -28,6 +28,7 @@ def test_every_kind_has_its_own_whole_days_under_the_prefix() -> None:
         "faces/prod/streams/": 1,
         "faces/prod/workers/": 7,
         "faces/prod/proofs/": 1,
+        "faces/prod/requests/": 1,
     }
 
 
@@ -37,7 +38,7 @@ def test_sessions_and_avatars_never_expire_by_rule() -> None:
 
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
-    assert set(days(lifecycle(Lifetimes(None, None, None), ""))) == {"streams/", "workers/", "proofs/"}
+    assert set(days(lifecycle(Lifetimes(None, None, None), ""))) == {"streams/", "workers/", "proofs/", "requests/"}
 
 
 def test_uploads_in_parts_that_nobody_finishes_go_after_a_day() -> None:
@@ -59,6 +60,6 @@ def test_a_bucket_accepts_and_keeps_the_rules(moto: S3Endpoint, prefix: str) -> 
     configuration = json.loads(json.dumps(lifecycle(LIFETIMES, prefix)))
     client.put_bucket_lifecycle_configuration(Bucket="lifecycle", LifecycleConfiguration=configuration)
     kept = client.get_bucket_lifecycle_configuration(Bucket="lifecycle")["Rules"]
-    assert len({rule["ID"] for rule in kept}) == len(configuration["Rules"]) == 7
+    assert len({rule["ID"] for rule in kept}) == len(configuration["Rules"]) == 8
     assert days({"Rules": kept}) == days(configuration)
     assert [rule["Filter"]["Prefix"] for rule in kept if "AbortIncompleteMultipartUpload" in rule] == [prefix]

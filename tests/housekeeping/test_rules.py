@@ -27,6 +27,7 @@ def test_each_kind_goes_after_its_own_time() -> None:
         "streams": 0.25,
         "workers": 7,
         "proofs": 1,
+        "requests": 1,
     }
 
 
@@ -35,7 +36,7 @@ def test_a_jobs_record_stays_a_day_however_short_its_outputs_live() -> None:
 
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
-    assert [rule.folder for rule in rules(Lifetimes(None, None, None))] == ["streams", "workers", "proofs"]
+    assert [rule.folder for rule in rules(Lifetimes(None, None, None))] == ["streams", "workers", "proofs", "requests"]
 
 
 def test_sessions_and_avatars_have_no_rule() -> None:
