@@ -32,6 +32,7 @@ REMEDIES: dict[type[EngineError], str] = {
     engine.S3ConfigRejected: "Check the bucket's name and what its key may do.",
     engine.VoiceNotAvailable: "Choose another `voice_id`.",
     engine.TtsRejected: "Change the text, `model_id` or `voice_settings` as `detail` says.",
+    engine.Unauthorized: "Send a key that the operator has given out, or a new token where the old one has expired.",
     engine.SessionNotFound: "Create a session; one that isn't used expires.",
     engine.Conflict: "Choose another id, or leave it out.",
     engine.IdempotencyConflict: "Use a new key for a new request.",

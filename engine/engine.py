@@ -149,7 +149,7 @@ class Engine:
         job_key = job.key()
         name = JobName(job_key, job_key)
         if request.idempotency_key is not None:
-            name = JobName.of_idempotency_key(request.idempotency_key, job_key)
+            name = JobName.of_idempotency_key(request.idempotency_key, job_key, request.owner)
         session_id = request.session_id or session_of_job(name.record_id)
         fields = {"session_id": session_id}
         standing = Standing(_reporting(progress, fields))

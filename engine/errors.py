@@ -26,6 +26,7 @@
     - S3ConfigRejected              s3_config_rejected
     - VoiceNotAvailable             voice_not_available
     - TtsRejected                   tts_rejected
+  - Unauthorized                    401 unauthorized
   - SessionNotFound                 404 session_not_found
   - Conflict                        409 conflict
   - IdempotencyConflict             422 idempotency_conflict
@@ -48,6 +49,7 @@
     - Interrupted                   interrupted
     - PreparationInterrupted        preparation_interrupted
     - QueueUnavailable              queue_unavailable
+    - TokenKeysUnavailable          token_keys_unavailable
     - UrlUnavailable                url_unavailable
     - S3ConfigUnavailable           s3_config_unavailable
     - TtsBusy                       tts_busy
@@ -224,6 +226,13 @@ class TtsRejected(InputError):
     code = "tts_rejected"
 
 
+class Unauthorized(EngineError):
+    """The request shows no key or token, or one that is not valid here."""
+
+    code = "unauthorized"
+    http_status = 401
+
+
 class SessionNotFound(EngineError):
     """No session has that id."""
 
@@ -364,6 +373,12 @@ class QueueUnavailable(Outage):
     """RunPod's queue doesn't answer, or answers that it failed."""
 
     code = "queue_unavailable"
+
+
+class TokenKeysUnavailable(Outage):
+    """The identity provider's keys, which tokens are checked with, can't be had."""
+
+    code = "token_keys_unavailable"
 
 
 class UrlUnavailable(Outage):

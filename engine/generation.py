@@ -64,7 +64,7 @@ class Run:
 
     @property
     def input_hash(self) -> str:
-        fields = self.request.model_dump(mode="json", exclude={"idempotency_key"})
+        fields = self.request.model_dump(mode="json", exclude={"idempotency_key", "owner"})
         return canonical_hash(fields if self.target.name is None else {**fields, "target": self.target.name})
 
     @property
@@ -95,7 +95,8 @@ class Generation:
         What is wrong with the request by itself is raised before anything is written.
         """
         self._admit(run)
-        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.target.holds, run.cancel)
+        owner = run.request.owner
+        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.target.holds, run.cancel, owner)
         if generated is None:
             with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS), self._streamed(run) as streamed:
                 generated = self._generate(streamed)
@@ -114,9 +115,9 @@ class Generation:
     def _admit(self, run: Run) -> None:
         self.sounds.check(run.request)
         if run.request.session_id is not None:
-            self.sessions.avatar_key(run.request.session_id)
+            self.sessions.avatar_key(run.request.session_id, run.request.owner)
         else:
-            self.sessions.sources.find(run.request.avatar_video_path)
+            self.sessions.sources.find(run.request.avatar_video_path, run.request.owner)
         if run.target.name is not None:
             # Asked for its own sake: a bucket that can't be used is found out before the work, not after it.
             run.target.holds(run.outputs.video)
@@ -162,7 +163,7 @@ class Generation:
             report = run.part(0.0, PREPARATION_SHARE)
             creation = run.request.creation()
             self.sessions.create(creation, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
-        avatar = self.library.fetch(self.sessions.avatar_key(run.session_id), run.cancel)
+        avatar = self.library.fetch(self.sessions.avatar_key(run.session_id, run.request.owner), run.cancel)
         self.sessions.use(run.session_id)
         if avatar is None:
             raise SessionFailed("The session's prepared avatar is gone or damaged. Create the session again.")

@@ -35,8 +35,13 @@ class JobName:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex, compare=False)
 
     @classmethod
-    def of_idempotency_key(cls, key: str, queue_id: str) -> JobName:
-        return cls(f"key-{hashlib.sha256(key.encode()).hexdigest()[:40]}", queue_id, by_caller=True)
+    def of_idempotency_key(cls, key: str, queue_id: str, owner: str | None = None) -> JobName:
+        """Keys are each owner's own: two owners' equal ones name two jobs."""
+        digest = hashlib.sha256(key.encode()).hexdigest()[:40]
+        if owner is None:
+            return cls(f"key-{digest}", queue_id, by_caller=True)
+        owned = hashlib.sha256(f"{digest} {owner}".encode()).hexdigest()[:40]
+        return cls(f"owned-key-{owned}", queue_id, by_caller=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,13 @@ class Jobs:
     sleep: Callable[[float], None] = time.sleep
 
     def begin(
-        self, name: JobName, session_id: str, input_hash: str, holds: Callable[[str], bool], cancel: CancelToken
+        self,
+        name: JobName,
+        session_id: str,
+        input_hash: str,
+        holds: Callable[[str], bool],
+        cancel: CancelToken,
+        owner: str | None = None,
     ) -> Generated | None:
         """Take the job on; or, where it has been done before and its target still ``holds`` the video, its result.
 
@@ -56,7 +67,7 @@ class Jobs:
         Raises IdempotencyConflict when the key came with another request before, and Cancelled while waiting.
         """
         while True:
-            new = self._new(name, session_id, input_hash)
+            new = self._new(name, session_id, input_hash, owner)
             if self.records.jobs.create(new):
                 return None
             found = self.records.jobs.update(name.record_id, self._taking(new, name, holds))
@@ -93,12 +104,13 @@ class Jobs:
         }
         self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
 
-    def _new(self, name: JobName, session_id: str, input_hash: str) -> JobRecord:
+    def _new(self, name: JobName, session_id: str, input_hash: str, owner: str | None) -> JobRecord:
         now = self.now()
         return JobRecord(
             job_id=name.record_id,
             queue_id=name.queue_id,
             action="generate",
+            owner=owner,
             session_id=session_id,
             input_hash=input_hash,
             worker=name.run_id,

@@ -54,6 +54,13 @@ class Preparing(ActionInput):
     """An action that may prepare an avatar; an option that is null has its default."""
 
     avatar_video_path: Location | None = Field(None, description="The avatar; null means the default avatar.")
+    owner: str | None = Field(
+        None,
+        min_length=1,
+        max_length=255,
+        description="Whose the session, its videos and the upload are: filled in by the REST server, where it asks for "
+        "keys. Another owner's session or upload is not found.",
+    )
     extra_margin: ExtraMargin | None = None
     left_cheek_width: CheekWidth | None = None
     right_cheek_width: CheekWidth | None = None
@@ -126,7 +133,7 @@ class Generate(Preparing):
 
     def creation(self) -> CreateSession:
         """The request that prepares the avatar named here."""
-        chosen = self.model_dump(include={"avatar_video_path", *OPTIONS})
+        chosen = self.model_dump(include={"avatar_video_path", "owner", *OPTIONS})
         return CreateSession.model_validate({"action": "create_session", **chosen})
 
     @field_validator("metadata")

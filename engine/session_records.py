@@ -29,6 +29,7 @@ def new_session(
         avatar_source=request.avatar_video_path,
         options=options,
         input_hash=canonical_hash({"avatar_video_path": request.avatar_video_path, **options}),
+        owner=request.owner,
         job_id=job_id,
         heartbeat=now,
         expires_at=lifetimes.session_expires_at(now),
@@ -38,7 +39,12 @@ def new_session(
 
 
 def demand_same_avatar(found: SessionRecord, new: SessionRecord) -> None:
-    """Raises Conflict when the session's id is taken by another avatar, or the same one prepared otherwise."""
+    """Raises Conflict when the session's id is taken by another avatar, or the same one prepared otherwise.
+
+    Where it is another owner's, nothing is said of the session but that its id is taken.
+    """
+    if found.owner != new.owner:
+        raise Conflict(f"The id `{new.session_id}` is taken. Choose another `session_id`, or leave it out.")
     if found.avatar_source != new.avatar_source:
         raise Conflict(f"The session `{new.session_id}` exists with another avatar. Choose another `session_id`.")
     if found.input_hash != new.input_hash:
@@ -55,6 +61,14 @@ def existing_session(records: Records, session_id: str) -> SessionRecord:
     """Raises SessionNotFound."""
     record = records.sessions.get(session_id)
     if record is None:
+        raise session_not_found(session_id)
+    return record
+
+
+def owned_session(records: Records, session_id: str, owner: str | None) -> SessionRecord:
+    """As ``existing_session``: another owner's session is as if it weren't there. Raises SessionNotFound."""
+    record = existing_session(records, session_id)
+    if record.owner != owner:
         raise session_not_found(session_id)
     return record
 

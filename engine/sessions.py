@@ -35,6 +35,7 @@ from engine.session_records import (
     demand_same_avatar,
     existing_session,
     new_session,
+    owned_session,
     session_not_found,
     session_reply,
 )
@@ -104,6 +105,10 @@ class Sessions:
         """The session, once a preparation whose worker has gone silent is settled. Raises SessionNotFound."""
         return self.preparations.settle(existing_session(self.records, session_id))
 
+    def owned(self, session_id: str, owner: str | None) -> SessionRecord:
+        """As ``get``, of the owner's sessions alone. Raises SessionNotFound."""
+        return self.preparations.settle(owned_session(self.records, session_id, owner))
+
     def use(self, session_id: str) -> SessionRecord:
         """The session with its life renewed. Raises SessionNotFound."""
         now = self.now()
@@ -116,12 +121,12 @@ class Sessions:
     def exists(self, session_id: str) -> bool:
         return self.records.sessions.get(session_id) is not None
 
-    def avatar_key(self, session_id: str) -> str:
-        """The key of the avatar that the session speaks with.
+    def avatar_key(self, session_id: str, owner: str | None) -> str:
+        """The key of the avatar that the owner's session speaks with.
 
         Raises SessionNotFound, SessionNotReady and SessionFailed.
         """
-        return avatar_key_of(self.get(session_id))
+        return avatar_key_of(self.owned(session_id, owner))
 
     def delete(self, session_id: str, forget_avatar: bool = False) -> DeleteReply:
         """Forget the session and remove what was made in it. Raises SessionNotFound.
@@ -141,7 +146,7 @@ class Sessions:
         return session_reply(record, self.renderer)
 
     def _forget_avatar(self, record: SessionRecord) -> None:
-        if (upload := self.sources.upload_key(record.avatar_source)) is not None:
+        if (upload := self.sources.upload_key(record.avatar_source, record.owner)) is not None:
             self.store.delete(upload)
         if record.avatar_key is not None:
             forget_avatar(self.library, record.avatar_key, default_avatar_keys(self.library, self.sources.default))
@@ -149,7 +154,7 @@ class Sessions:
     def _source(self, request: CreateSession, session_id: str, job_id: str) -> AvatarSource:
         """A session whose record was written before its job began ends when the avatar's name is wrong."""
         try:
-            return self.sources.find(request.avatar_video_path)
+            return self.sources.find(request.avatar_video_path, request.owner)
         except EngineError as error:
             self._fail(session_id, job_id, error)
             raise

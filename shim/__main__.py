@@ -11,6 +11,7 @@ import uvicorn
 
 from engine.errors import EngineError
 from shim.app import Service, create_app
+from shim.auth.admission import admission_of, announce
 from shim.choose import open_service
 from shim.generate import body_limit
 from shim.settings import ShimSettings, read_shim_settings
@@ -35,6 +36,7 @@ def main() -> int:
     try:
         settings = read_shim_settings()
         configure_logs(settings)
+        announce(admission_of(settings))
         with open_service(settings, os.environ) as service:
             serve(service)
     except EngineError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from fastapi import FastAPI, WebSocket
@@ -17,6 +17,8 @@ from engine.errors import EngineError
 from engine.lifetimes import Lifetimes
 from engine.records import Records
 from engine.store.protocol import ObjectStore
+from shim.auth.admission import admission_of
+from shim.auth.gate import Gate
 from shim.avatars import avatar_routes
 from shim.backends import Backend
 from shim.docs import add_docs
@@ -32,7 +34,12 @@ from shim.errors import (
 from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
 from shim.health import health_routes
+from shim.keyed_requests import KeyedRequests
 from shim.live import live_routes
+from shim.metrics.backend import MeasuredBackend
+from shim.metrics.instruments import Instruments
+from shim.metrics.page import MetricsPage
+from shim.metrics.requests import RequestMeter
 from shim.openapi import DescribedApi
 from shim.relay import Relay
 from shim.request_id import Door, request_id_of
@@ -59,7 +66,18 @@ class Service:
 
 
 def create_app(service: Service) -> ASGIApp:
-    """The API. Its lifespan starts and closes the backend."""
+    """The API behind its gate and its door. Raises ConfigurationError."""
+    admission = admission_of(service.settings)
+    instruments = Instruments()
+    measured = replace(service, backend=MeasuredBackend(service.backend, instruments))
+    gate = Gate(create_api(measured, is_guarded=admission.is_guarded), admission)
+    meter = RequestMeter(gate, instruments)
+    page = MetricsPage(meter, instruments, service.backend, service.settings.metrics_token)
+    return Door(page, _tell_defect)
+
+
+def create_api(service: Service, *, is_guarded: bool) -> FastAPI:
+    """The paths, for requests that have a caller. The lifespan starts and closes the backend."""
     uploads = Uploads(service.store, service.settings.max_avatar_bytes)
 
     @asynccontextmanager
@@ -79,20 +97,22 @@ def create_app(service: Service) -> ASGIApp:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        is_guarded=is_guarded,
     )
     _add_routes(app, service, uploads)
     add_docs(app)
     _add_error_handlers(app)
-    return Door(app, _tell_defect)
+    return app
 
 
 def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
     backend, store, settings = service.backend, service.store, service.settings
     expires_at = Lifetimes.of(settings).upload_expires_at
+    keyed = KeyedRequests(store, _now)
     app.include_router(health_routes(backend))
-    app.include_router(session_routes(backend))
+    app.include_router(session_routes(backend, keyed))
     app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
-    app.include_router(generate_routes(backend, store, body_limit(settings)))
+    app.include_router(generate_routes(backend, store, body_limit(settings), keyed))
     app.include_router(stream_routes(backend, store, body_limit(settings)))
     app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now))))
     app.include_router(file_routes(Outputs(store, service.records)))

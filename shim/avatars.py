@@ -9,6 +9,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
+from engine.avatar.uploads import upload_key
+from shim.callers import caller_of
 from shim.errors import ErrorReply, UploadTooLarge
 from shim.multipart import file_pieces
 from shim.replies import AvatarUploaded
@@ -45,7 +47,9 @@ def avatar_routes(uploads: Uploads, max_bytes: int, expires_at: Callable[[dateti
         if length.isdecimal() and int(length) > max_bytes + _FORM_BYTES:
             raise UploadTooLarge(f"The file is larger than the limit of {max_bytes:,} bytes.")
         avatar_id = str(uuid.uuid4())
-        stored = await uploads.store(f"uploads/{avatar_id}", file_pieces(request, "file"))
+        stored = await uploads.store(
+            upload_key(caller_of(request.scope).owner, avatar_id), file_pieces(request, "file")
+        )
         return AvatarUploaded(avatar_id=avatar_id, bytes=stored.size, expires_at=expires_at(stored.modified))
 
     return router

@@ -45,7 +45,10 @@ StreamEvent = Begun | Fragment | Progress | Made
 
 
 class Backend(Protocol):
-    """Every method raises EngineError while nothing has begun, and GenerationFailed for work that had."""
+    """Requests carry their ``owner``, and None is nobody's: of sessions and uploads, another owner's are as if they
+    weren't there.
+
+    Every method raises EngineError while nothing has begun, and GenerationFailed for work that had."""
 
     async def start(self) -> None:
         """Take up what a process before this one has left. Called once, in the event loop that serves."""
@@ -62,12 +65,15 @@ class Backend(Protocol):
         """
         ...
 
-    async def session(self, session_id: str) -> SessionRecord:
-        """The session's record, once a preparation that nobody is at any more is settled. Raises SessionNotFound."""
+    async def session(self, session_id: str, owner: str | None = None) -> SessionRecord:
+        """The record of the owner's session, once a preparation that nobody is at any more is settled.
+
+        Raises SessionNotFound, also for a session of another owner.
+        """
         ...
 
-    async def delete_session(self, session_id: str) -> DeleteReply:
-        """Stop what runs for the session and remove it. Raises SessionNotFound."""
+    async def delete_session(self, session_id: str, owner: str | None = None) -> DeleteReply:
+        """Stop what runs for the owner's session and remove it. Raises SessionNotFound, also for another owner's."""
         ...
 
     async def generate(self, request: Generate, job_id: str) -> Made:

@@ -16,7 +16,7 @@ from shim.errors import BodyTooLarge
 
 SMALL_BODY_BYTES = 64 * 1024
 
-OWN_FIELDS = frozenset({"action", "begun"})
+OWN_FIELDS = frozenset({"action", "begun", "owner"})
 """Fields of an action's input that the server fills in, and no body."""
 
 _MOST_WARNINGS = 20

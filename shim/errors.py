@@ -39,6 +39,7 @@ from engine.errors import (
     Overloaded,
     StillRunning,
     TtsMisconfigured,
+    Unauthorized,
 )
 from shim.request_id import request_id_of
 
@@ -191,6 +192,8 @@ def _headers_of(error: EngineError) -> dict[str, str]:
     if isinstance(error, Outage):
         wanted = error.retry_after if isinstance(error, Overloaded) else None
         return {"Retry-After": str(max(1, round(wanted or RETRY_AFTER_SECONDS)))}
+    if isinstance(error, Unauthorized):
+        return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, RangeNotSatisfiable):
         return {"Content-Range": f"bytes */{error.size}"}
     return {}

@@ -16,6 +16,7 @@ from engine.schemas import Generated
 from engine.speech.voice import Word
 from engine.store.protocol import ObjectInfo, ObjectStore
 from shim.backends import Made
+from shim.callers import caller_of
 from shim.errors import ErrorReply, OutputNotFound
 from shim.ranges import Validators
 from shim.replies import VideoReply
@@ -50,29 +51,29 @@ def reply_of(made: Made, store: ObjectStore, warnings: list[str]) -> VideoReply:
 
 
 class Outputs:
-    """Finds files by their names. Every method blocks, and raises OutputNotFound and what the store raises."""
+    """Finds an owner's files by name. Every method blocks, and raises OutputNotFound and what the store raises."""
 
     def __init__(self, store: ObjectStore, records: Records) -> None:
         self._store = store
         self._records = records
 
-    def video(self, name: str) -> ServedFile:
-        return self._stored(name, self._generated(_VIDEO, name).video_key, "video/mp4")
+    def video(self, name: str, owner: str | None) -> ServedFile:
+        return self._stored(name, self._generated(_VIDEO, name, owner).video_key, "video/mp4")
 
-    def audio(self, name: str) -> ServedFile:
-        return self._stored(name, self._generated(_AUDIO, name).audio_key, "audio/mpeg")
+    def audio(self, name: str, owner: str | None) -> ServedFile:
+        return self._stored(name, self._generated(_AUDIO, name, owner).audio_key, "audio/mpeg")
 
-    def thumbnail(self, name: str) -> ServedFile:
-        return self._stored(name, self._generated(_THUMBNAIL, name).thumbnail_key, "image/jpeg")
+    def thumbnail(self, name: str, owner: str | None) -> ServedFile:
+        return self._stored(name, self._generated(_THUMBNAIL, name, owner).thumbnail_key, "image/jpeg")
 
-    def captions(self, name: str) -> ServedFile:
+    def captions(self, name: str, owner: str | None) -> ServedFile:
         if name.endswith(".srt"):
-            return self._subtitles(name)
-        return self._stored(name, self._generated(_VTT, name).captions_key, "text/vtt; charset=utf-8")
+            return self._subtitles(name, owner)
+        return self._stored(name, self._generated(_VTT, name, owner).captions_key, "text/vtt; charset=utf-8")
 
-    def _subtitles(self, name: str) -> ServedFile:
+    def _subtitles(self, name: str, owner: str | None) -> ServedFile:
         """Made of the words; they go when the captions do."""
-        generated = self._generated(_SRT, name)
+        generated = self._generated(_SRT, name, owner)
         info = self._info(generated.captions_key)
         body = srt([Word(word.text, word.start, word.end) for word in generated.words]).encode()
         validators = Validators(f"{info.etag}-srt", info.modified)
@@ -87,10 +88,10 @@ class Outputs:
             raise OutputNotFound("The file is gone: it has expired, or its session was deleted.")
         return info
 
-    def _generated(self, form: re.Pattern[str], name: str) -> Generated:
+    def _generated(self, form: re.Pattern[str], name: str, owner: str | None) -> Generated:
         match = form.fullmatch(name)
         record = self._records.jobs.get(match[1]) if match else None
-        if record is None or record.state != "done" or record.result is None:
+        if record is None or record.owner != owner or record.state != "done" or record.result is None:
             raise OutputNotFound("There is no such file. Use the addresses that a generate answers with.")
         return Generated.model_validate(record.result)
 
@@ -105,16 +106,18 @@ def file_routes(outputs: Outputs) -> APIRouter:
     return router
 
 
-def _serve(router: APIRouter, kind: str, find: Callable[[str], ServedFile], content_type: str, summary: str) -> None:
+def _serve(
+    router: APIRouter, kind: str, find: Callable[[str, str | None], ServedFile], content_type: str, summary: str
+) -> None:
     async def get(
         request: Request,
         filename: str,
         download: str = Query("", description="`1`: the browser saves the file instead of showing it."),
     ) -> Response:
-        return respond(request, await asyncio.to_thread(find, filename))
+        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope).owner))
 
     async def head(request: Request, filename: str) -> Response:
-        return respond(request, await asyncio.to_thread(find, filename))
+        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope).owner))
 
     path = f"/{kind}/{{filename}}"
     file = {"content": {content_type: {"schema": {"type": "string", "format": "binary"}}}}

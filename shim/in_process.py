@@ -15,7 +15,7 @@ from engine.errors import EngineError, Interrupted, InvalidInput
 from engine.jobs import JobName
 from engine.records import SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, Generated, HealthReply
-from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session
+from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session, owned_session
 from engine.sessions import session_of_job
 from shim.backends import Begun, Made, StreamEvent
 from shim.channel import VideoChannel
@@ -56,11 +56,11 @@ class InProcess:
         record = await asyncio.to_thread(self._begin, request, session_id, str(uuid.uuid4()))
         self._preparing.begin(record)
 
-    async def session(self, session_id: str) -> SessionRecord:
-        return await asyncio.to_thread(self._engine.sessions.get, session_id)
+    async def session(self, session_id: str, owner: str | None = None) -> SessionRecord:
+        return await asyncio.to_thread(self._engine.sessions.owned, session_id, owner)
 
-    async def delete_session(self, session_id: str) -> DeleteReply:
-        await asyncio.to_thread(existing_session, self._engine.records, session_id)
+    async def delete_session(self, session_id: str, owner: str | None = None) -> DeleteReply:
+        await asyncio.to_thread(owned_session, self._engine.records, session_id, owner)
         self._running.cancel_session(session_id)
         # One that is still at work would write the record anew.
         await self._preparing.stop(session_id)
@@ -129,7 +129,7 @@ class InProcess:
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
         """The session's record, new or as it stands; one that had failed is begun again."""
-        self._engine.sessions.sources.find(request.avatar_video_path)
+        self._engine.sessions.sources.find(request.avatar_video_path, request.owner)
         sessions = self._engine.records.sessions
         new = new_session(request, session_id, job_id, self._now(), self._engine.sessions.lifetimes)
         if sessions.create(new):
@@ -141,7 +141,7 @@ class InProcess:
 
 def _name_of(request: Generate, job_id: str) -> JobName:
     if request.idempotency_key is not None:
-        return JobName.of_idempotency_key(request.idempotency_key, job_id)
+        return JobName.of_idempotency_key(request.idempotency_key, job_id, request.owner)
     return JobName(job_id, job_id)
 
 

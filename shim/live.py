@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from engine.streams.layout import MEDIA_TYPE, PLAYLIST_TYPE, RunKeys, Segment, StreamState, stream_folder
 from engine.streams.playlist import playlist
+from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.files import PREFIX
 from shim.leaving import client_left, while_connected
@@ -68,7 +69,7 @@ def _add_video(router: APIRouter, relay: Relay) -> None:
         responses={**_ERRORS, 200: _binary("The video.", MEDIA_TYPE)},
     )
     async def get_stream(request: Request, stream_id: str) -> Response:
-        _demand(_ID, stream_id)
+        await _demand_owned(request, relay, stream_id)
         pieces = relay.video(stream_id)
         first = await first_piece(request, pieces)
         return VideoStream(first, pieces, stream_headers(stream_id))
@@ -76,7 +77,7 @@ def _add_video(router: APIRouter, relay: Relay) -> None:
 
 def _add_playlist(router: APIRouter, relay: Relay) -> None:
     async def get_playlist(request: Request, stream_id: str) -> Response:
-        _demand(_ID, stream_id)
+        await _demand_owned(request, relay, stream_id)
         state = await while_connected(relay.begun(stream_id, _is_playable), client_left(request.receive))
         headers = {"Cache-Control": "no-store"}
         return Response(playlist_of(stream_id, state), headers=headers, media_type=PLAYLIST_TYPE)
@@ -94,15 +95,16 @@ def _add_playlist(router: APIRouter, relay: Relay) -> None:
 
 
 def _add_files(router: APIRouter, relay: Relay) -> None:
-    async def send(request: Request, key: str) -> Response:
+    async def send(request: Request, stream_id: str, key: str) -> Response:
+        await _demand_owned(request, relay, stream_id)
         return respond(request, await asyncio.to_thread(_file, relay, key))
 
     async def init(request: Request, stream_id: str, run: str) -> Response:
-        return await send(request, _keys(stream_id, run).init)
+        return await send(request, stream_id, _keys(stream_id, run).init)
 
     async def segment(request: Request, stream_id: str, run: str, number: str) -> Response:
         _demand(_SEGMENT, number)
-        return await send(request, _keys(stream_id, run).segment(int(number)))
+        return await send(request, stream_id, _keys(stream_id, run).segment(int(number)))
 
     for path, get, summary in (
         ("/{run}/init.mp4", init, "What a playlist's segments begin with."),
@@ -128,6 +130,12 @@ def _demand(form: re.Pattern[str], given: str) -> None:
     """Raises StreamNotFound for what can't be part of a stream's address."""
     if not form.fullmatch(given):
         raise stream_not_found()
+
+
+async def _demand_owned(request: Request, relay: Relay, stream_id: str) -> None:
+    """Raises StreamNotFound for what is no stream of the caller's."""
+    _demand(_ID, stream_id)
+    await asyncio.to_thread(relay.streams.demand_owned, stream_id, caller_of(request.scope).owner)
 
 
 def _file(relay: Relay, key: str) -> ServedFile:

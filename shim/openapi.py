@@ -1,4 +1,4 @@
-"""The API's description: request bodies, the one form of errors, and no 422, which never comes."""
+"""The API's description: request bodies, the one form of errors, and none of FastAPI's own 422, which never comes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from engine.schemas import CreateSession, Generate
+from shim.auth.gate import is_open_path
 from shim.bodies import OWN_FIELDS
 from shim.errors import ErrorReply
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (CreateSession, Generate)
+_FASTAPIS_422 = "Validation Error"
 _NEVER = ("HTTPValidationError", "ValidationError")
+_SCHEMES: dict[str, dict[str, Any]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token (JWT) of the operator's."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
+}
 
 
 def body_of(model: type[BaseModel], *, required: bool, example: dict[str, Any]) -> dict[str, Any]:
@@ -25,14 +31,22 @@ def body_of(model: type[BaseModel], *, required: bool, example: dict[str, Any]) 
 
 
 class DescribedApi(FastAPI):
-    """An app whose OpenAPI document says what its paths really take and answer."""
+    """An app whose OpenAPI document says what its paths really take and answer.
+
+    is_guarded: whether a key or token is needed where the gate is not open.
+    """
+
+    def __init__(self, *, is_guarded: bool, **fields: Any) -> None:
+        super().__init__(**fields)
+        self._is_guarded = is_guarded
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
         if self.openapi_schema is None:
-            self.openapi_schema = _put_right(
+            document = _put_right(
                 get_openapi(title=self.title, version=self.version, description=self.description, routes=self.routes)
             )
+            self.openapi_schema = _guarded(document) if self._is_guarded else document
         return self.openapi_schema
 
 
@@ -45,6 +59,23 @@ def _put_right(document: dict[str, Any]) -> dict[str, Any]:
         for operation in path.values():
             _put_errors_right(operation)
     return document
+
+
+def _guarded(document: dict[str, Any]) -> dict[str, Any]:
+    """With the two ways to show a key, and the refusal of those who show none."""
+    document["components"]["securitySchemes"] = _SCHEMES
+    description = "No key or token came, or one that is not valid here"
+    refusal = {"description": description, **_error_content()}
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            operation["security"] = [] if is_open_path(path) else [{name: []} for name in _SCHEMES]
+            if not is_open_path(path):
+                operation["responses"]["401"] = refusal
+    return document
+
+
+def _error_content() -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": _REF.format(model="ErrorReply")}}}}
 
 
 def _body_schemas() -> dict[str, Any]:
@@ -65,6 +96,6 @@ def _body_schemas() -> dict[str, Any]:
 
 def _put_errors_right(operation: dict[str, Any]) -> None:
     responses = operation["responses"]
-    responses.pop("422", None)
-    content = {"application/json": {"schema": {"$ref": _REF.format(model="ErrorReply")}}}
-    responses.setdefault("500", {"description": "Server error", "content": content})
+    if responses.get("422", {}).get("description") == _FASTAPIS_422:
+        del responses["422"]
+    responses.setdefault("500", {"description": "Server error", **_error_content()})

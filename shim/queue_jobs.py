@@ -273,7 +273,7 @@ def _name_of(request: Generate, queue_id: str) -> JobName:
     """As the worker names the job."""
     key = record_id_of(queue_id)
     if request.idempotency_key is not None:
-        return JobName.of_idempotency_key(request.idempotency_key, key)
+        return JobName.of_idempotency_key(request.idempotency_key, key, request.owner)
     return JobName(key, key)
 
 

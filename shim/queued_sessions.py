@@ -24,6 +24,7 @@ from engine.session_records import (
     demand_same_avatar,
     existing_session,
     new_session,
+    owned_session,
     session_not_found,
 )
 from engine.store.protocol import ObjectStore
@@ -61,7 +62,7 @@ class SessionStore:
 
         Raises Conflict, and the errors of the avatar's name.
         """
-        self.sources.demand_possible(request.avatar_video_path)
+        self.sources.demand_possible(request.avatar_video_path, request.owner)
         new = new_session(request, session_id, None, self.now(), self.lifetimes)
         if self.records.sessions.create(new):
             return Begun(new, None)
@@ -86,13 +87,13 @@ class SessionStore:
         )
         return found is not None
 
-    def existing(self, session_id: str) -> SessionRecord:
+    def owned(self, session_id: str, owner: str | None) -> SessionRecord:
         """Raises SessionNotFound."""
-        return existing_session(self.records, session_id)
+        return owned_session(self.records, session_id, owner)
 
-    def remove(self, session_id: str) -> DeleteReply:
+    def remove(self, session_id: str, owner: str | None) -> DeleteReply:
         """Raises SessionNotFound."""
-        if not self.removal.remove(session_id):
+        if not self.removal.remove(session_id, lambda found: found.owner == owner):
             raise session_not_found(session_id)
         return DeleteReply()
 
@@ -143,21 +144,21 @@ class QueuedSessions:
             return
         await self._note_job(begun, job)
 
-    async def get(self, session_id: str) -> SessionRecord:
-        """The session, once a preparation that nobody is at any more is settled. Raises SessionNotFound."""
-        record = await asyncio.to_thread(self._stored.existing, session_id)
+    async def get(self, session_id: str, owner: str | None) -> SessionRecord:
+        """The owner's session, once a preparation that nobody is at any more is settled. Raises SessionNotFound."""
+        record = await asyncio.to_thread(self._stored.owned, session_id, owner)
         if not is_silent(record, self._stored.now()):
             return record
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._settling, self._preparations.settle, record)
 
-    async def existing(self, session_id: str) -> SessionRecord:
-        """The session as it stands. Raises SessionNotFound."""
-        return await asyncio.to_thread(self._stored.existing, session_id)
+    async def owned(self, session_id: str, owner: str | None) -> SessionRecord:
+        """The owner's session as it stands. Raises SessionNotFound."""
+        return await asyncio.to_thread(self._stored.owned, session_id, owner)
 
-    async def remove(self, session_id: str) -> DeleteReply:
+    async def remove(self, session_id: str, owner: str | None) -> DeleteReply:
         """Raises SessionNotFound."""
-        return await asyncio.to_thread(self._stored.remove, session_id)
+        return await asyncio.to_thread(self._stored.remove, session_id, owner)
 
     def close(self) -> None:
         self._settling.shutdown(wait=False, cancel_futures=True)

@@ -87,15 +87,15 @@ class RunPodBackend:
     async def create_session(self, request: CreateSession, session_id: str) -> None:
         await self._sessions.create(request, session_id)
 
-    async def session(self, session_id: str) -> SessionRecord:
-        return await self._sessions.get(session_id)
+    async def session(self, session_id: str, owner: str | None = None) -> SessionRecord:
+        return await self._sessions.get(session_id, owner)
 
-    async def delete_session(self, session_id: str) -> DeleteReply:
-        record = await self._sessions.existing(session_id)
+    async def delete_session(self, session_id: str, owner: str | None = None) -> DeleteReply:
+        record = await self._sessions.owned(session_id, owner)
         if record.status == "preparing" and record.job_id is not None:
             await self._jobs.cancel_quietly(record.job_id)
         await self._jobs.cancel_session(session_id)
-        return await self._sessions.remove(session_id)
+        return await self._sessions.remove(session_id, owner)
 
     async def generate(self, request: Generate, job_id: str) -> Made:
         seconds = self._settings.sync_wait_seconds
@@ -137,9 +137,9 @@ class RunPodBackend:
         """Raise what can be known without a job."""
         await asyncio.to_thread(self._demand_sound, request)
         if request.session_id is not None:
-            avatar_key_of(await self._sessions.get(request.session_id))
+            avatar_key_of(await self._sessions.get(request.session_id, request.owner))
         else:
-            await asyncio.to_thread(self._sources.demand_possible, request.avatar_video_path)
+            await asyncio.to_thread(self._sources.demand_possible, request.avatar_video_path, request.owner)
 
     def _demand_sound(self, request: Generate) -> None:
         if request.text is not None:

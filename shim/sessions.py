@@ -6,16 +6,20 @@ import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import TypeAdapter
 
 from engine.schemas import CreateSession, DeleteReply, SessionReply, parse_input
 from engine.session_records import PREPARING, session_reply
 from shim.backends import Backend
 from shim.bodies import SMALL_BODY_BYTES, Body, read_json_object
+from shim.callers import caller_of
 from shim.errors import ErrorReply
+from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
 from shim.openapi import body_of
 from shim.replies import SessionCreated
 from shim.session_id import demand_session_id
 
+_CREATED = TypeAdapter(SessionCreated)
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Session not found"}}
 _CREATION: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "Invalid avatar path"},
@@ -25,23 +29,29 @@ _CREATION: dict[int | str, dict[str, Any]] = {
 }
 
 
-def session_routes(backend: Backend) -> APIRouter:
+def session_routes(backend: Backend, keyed: KeyedRequests) -> APIRouter:
     """The contract's three paths."""
     router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
 
     @router.post(
         "/create",
         summary="Create a new session and prepare the avatar.",
-        openapi_extra=body_of(CreateSession, required=False, example={"avatar_video_path": None}),
-        responses=_CREATION,
+        openapi_extra={**body_of(CreateSession, required=False, example={"avatar_video_path": None}), **KEY_PARAMETER},
+        responses={**_CREATION, **KEY_ERRORS},
     )
     async def create_session(request: Request) -> SessionCreated:
-        body = Body.of(await read_json_object(request, SMALL_BODY_BYTES), CreateSession)
-        creation = parse_input({"action": "create_session", **body.fields})
+        given = await read_json_object(request, SMALL_BODY_BYTES)
+        body = Body.of(given, CreateSession)
+        creation = parse_input({"action": "create_session", **body.fields, "owner": caller_of(request.scope).owner})
         assert isinstance(creation, CreateSession)
-        session_id = creation.session_id or str(uuid.uuid4())
-        await backend.create_session(creation, session_id)
-        return SessionCreated(session_id=session_id, message=PREPARING, warnings=body.warnings)
+
+        async def create(name: str) -> SessionCreated:
+            session_id = creation.session_id or name
+            await backend.create_session(creation, session_id)
+            return SessionCreated(session_id=session_id, message=PREPARING, warnings=body.warnings)
+
+        key = RequestKey.of(request, given)
+        return await (create(str(uuid.uuid4())) if key is None else keyed.once(key, _CREATED, create))
 
     @router.get(
         "/{session_id}/status",
@@ -49,14 +59,14 @@ def session_routes(backend: Backend) -> APIRouter:
         response_model_exclude_none=True,
         responses=_NOT_FOUND,
     )
-    async def get_session_status(session_id: str) -> SessionReply:
+    async def get_session_status(request: Request, session_id: str) -> SessionReply:
         demand_session_id(session_id)
-        record = await backend.session(session_id)
+        record = await backend.session(session_id, caller_of(request.scope).owner)
         return session_reply(record, (await backend.health()).renderer)
 
     @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
-    async def delete_session(session_id: str) -> DeleteReply:
+    async def delete_session(request: Request, session_id: str) -> DeleteReply:
         demand_session_id(session_id)
-        return await backend.delete_session(session_id)
+        return await backend.delete_session(session_id, caller_of(request.scope).owner)
 
     return router

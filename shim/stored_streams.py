@@ -25,6 +25,12 @@ class StoredStreams:
     records: Records
     now: Callable[[], datetime]
 
+    def demand_owned(self, stream_id: str, owner: str | None) -> None:
+        """Raises StreamNotFound for another owner's stream. One whose job's record is gone is nobody's."""
+        record = self.records.jobs.get(stream_id)
+        if (None if record is None else record.owner) != owner:
+            raise stream_not_found()
+
     def state(self, stream_id: str) -> StreamState | None:
         """The stream as its newest run has left it; None when none has begun, or the newest one has failed."""
         found = self.store.get(state_key(stream_id))

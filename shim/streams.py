@@ -18,9 +18,11 @@ from engine.store.protocol import ObjectStore
 from engine.streams.layout import MEDIA_TYPE
 from shim.backends import Backend, Begun, Fragment, Made, Progress, StreamEvent
 from shim.bodies import parse_json_object, read_json_object
+from shim.callers import caller_of
 from shim.errors import BodyTooLarge, Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
 from shim.generate import EXAMPLE, GENERATE_ERRORS, Asked
+from shim.keyed_requests import refuse_key
 from shim.leaving import client_left, while_connected
 from shim.openapi import body_of
 from shim.request_id import request_id_of
@@ -50,7 +52,8 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
         responses={**GENERATE_ERRORS, 200: {"description": "The video as it is made.", **_VIDEO}},
     )
     async def text_to_video_stream(request: Request) -> Response:
-        asked = Asked.of(await read_json_object(request, limit))
+        refuse_key(request)
+        asked = Asked.of(await read_json_object(request, limit), caller_of(request.scope).owner)
         fragments = Fragments(backend.stream(asked.request, asked.job_id))
         pieces = fragments.pieces()
         first = await first_piece(request, pieces)
@@ -100,7 +103,9 @@ class Conversation:
 
     async def hold(self) -> None:
         """Raises EngineError, GenerationFailed and, when the client leaves, ClientDisconnect."""
-        asked = Asked.of(parse_json_object(await self._first_message()))
+        refuse_key(self._websocket)
+        body = parse_json_object(await self._first_message())
+        asked = Asked.of(body, caller_of(self._websocket.scope).owner)
         events = self._backend.stream(asked.request, asked.job_id)
         try:
             await while_connected(self._send_all(asked, events), client_left(self._websocket.receive))

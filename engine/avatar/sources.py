@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from engine.avatar.uploads import upload_key
 from engine.cancel import CancelToken
 from engine.errors import AvatarNotAllowed, AvatarNotFound, ConfigurationError
 from engine.fetching.download import FetchLimits, GuardedFetcher
@@ -80,8 +81,8 @@ class AvatarSources:
         limits = FetchLimits(settings.max_avatar_bytes, settings.fetch_seconds)
         return cls(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs)
 
-    def find(self, name: str | None) -> AvatarSource:
-        """What ``name`` stands for; None stands for the default avatar.
+    def find(self, name: str | None, owner: str | None = None) -> AvatarSource:
+        """What ``name`` stands for; None stands for the default avatar. Of uploads, ``owner`` finds its own alone.
 
         Raises AvatarNotAllowed, AvatarNotFound or UrlNotAllowed: all that can be known without reading the file.
         """
@@ -90,11 +91,11 @@ class AvatarSources:
             return LocalFile(self.default)
         if "://" in name:
             return self._address(name)
-        if (upload := self.upload_key(name)) is not None:
+        if (upload := self.upload_key(name, owner)) is not None:
             return Upload(self.store, upload)
         return LocalFile(self._beneath_folders(name))
 
-    def demand_possible(self, name: str | None) -> None:
+    def demand_possible(self, name: str | None, owner: str | None = None) -> None:
         """Raise what ``find`` raises on every machine, whatever files it has beneath its folders.
 
         A plain word counts as an upload's id: a file of such a name is called ``./name``.
@@ -104,16 +105,17 @@ class AvatarSources:
         if "://" in name:
             self._address(name)
         elif UPLOAD_ID.fullmatch(name):
-            if self.upload_key(name) is None:
+            if self.upload_key(name, owner) is None:
                 raise _not_found(name)
         else:
             self._allowed_paths(name)
 
-    def upload_key(self, name: str | None) -> str | None:
-        """Where the upload lies that ``name`` stands for, if it is there; None for everything else."""
-        if name is None or not UPLOAD_ID.fullmatch(name) or self.store.head(f"uploads/{name}") is None:
+    def upload_key(self, name: str | None, owner: str | None = None) -> str | None:
+        """Where the owner's upload lies that ``name`` stands for, if it is there; None for everything else."""
+        if name is None or not UPLOAD_ID.fullmatch(name):
             return None
-        return f"uploads/{name}"
+        key = upload_key(owner, name)
+        return None if self.store.head(key) is None else key
 
     def check_default(self) -> None:
         """Raises ConfigurationError when there is no default avatar."""

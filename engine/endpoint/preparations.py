@@ -224,6 +224,7 @@ def creation_of(record: SessionRecord) -> dict[str, JsonValue]:
         "session_id": record.session_id,
         "begun": True,
         "avatar_video_path": record.avatar_source,
+        **({} if record.owner is None else {"owner": record.owner}),
         **record.options,
     }
 

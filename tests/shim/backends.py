@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from tests.servers.endpoint import S3Endpoint
 from tests.shim.server_process import Server
@@ -18,20 +19,20 @@ PATIENT_HANDLER = Path(__file__).parent / "patient_handler.py"
 
 
 @contextmanager
-def in_process(ground: Ground, moto: S3Endpoint) -> Iterator[Server]:
+def in_process(ground: Ground, moto: S3Endpoint, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
     """The engine in the server's process, with a folder."""
-    with Server(ground, LIMITS) as server:
+    with Server(ground, {**LIMITS, **(settings or {})}) as server:
         yield server
 
 
 @contextmanager
-def before_an_endpoint(ground: Ground, moto: S3Endpoint) -> Iterator[Server]:
-    """A queue, one worker, and a bucket that it shares with the server."""
+def before_an_endpoint(ground: Ground, moto: S3Endpoint, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A queue, one worker, and a bucket that it shares with the server, which alone has the ``settings``."""
     bucket = WorkersBucket.on(moto)
     with (
         QueueStandIn() as queue,
         patient_worker(queue, ground, "pod1", bucket, LIMITS),
-        Server(ground, LIMITS, ServerStore.bucket(bucket), queue) as server,
+        Server(ground, {**LIMITS, **(settings or {})}, ServerStore.bucket(bucket), queue) as server,
     ):
         yield server
 
@@ -44,7 +45,15 @@ def patient_worker(
     return Worker(queue, ground, pod, {**bucket.environment(), **own}, PATIENT_HANDLER)
 
 
-BACKENDS: dict[str, Callable[[Ground, S3Endpoint], AbstractContextManager[Server]]] = {
+class Starting(Protocol):
+    """Starts a server with one backend. ``settings``: variables of the server beside the LIMITS."""
+
+    def __call__(
+        self, ground: Ground, moto: S3Endpoint, settings: Mapping[str, str] | None = None
+    ) -> AbstractContextManager[Server]: ...
+
+
+BACKENDS: dict[str, Starting] = {
     "in-process": in_process,
     "endpoint": before_an_endpoint,
 }

@@ -52,10 +52,10 @@ class FailingBackend:
     async def create_session(self, request: CreateSession, session_id: str) -> None:
         raise self.error
 
-    async def session(self, session_id: str) -> SessionRecord:
+    async def session(self, session_id: str, owner: str | None = None) -> SessionRecord:
         raise self.error
 
-    async def delete_session(self, session_id: str) -> DeleteReply:
+    async def delete_session(self, session_id: str, owner: str | None = None) -> DeleteReply:
         raise self.error
 
     async def generate(self, request: Generate, job_id: str) -> Made:

@@ -232,18 +232,18 @@ def test_a_worker_that_began_before_its_job_was_noted_keeps_the_session(stored: 
 
     stored.records.sessions.update("s", taken_over)
     assert stored.note_job(begun, QueuedJob("another", "IN_QUEUE"))
-    assert stored.existing("s").job_id == "the-worker-s"
+    assert stored.owned("s", None).job_id == "the-worker-s"
     # Its answer was lost, and it was submitted nevertheless.
     assert not stored.withdraw(begun)
-    assert stored.existing("s").job_id == "the-worker-s"
+    assert stored.owned("s", None).job_id == "the-worker-s"
 
 
 def test_a_session_that_was_deleted_meanwhile_is_noted_nowhere(stored: SessionStore) -> None:
     begun = stored.begin(DEFAULT, "s")
     assert begun is not None
-    stored.remove("s")
+    stored.remove("s", None)
     assert not stored.note_job(begun, QueuedJob("job", "IN_QUEUE"))
     assert stored.withdraw(begun)
     assert list(stored.store.list("")) == []
     with pytest.raises(SessionNotFound):
-        stored.remove("s")
+        stored.remove("s", None)
