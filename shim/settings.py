@@ -45,13 +45,20 @@ class ShimSettings(Settings):
     jwt_audience: str | None = Field(
         None, description="Audience (`aud`) that tokens have to have. Unset: they may have none."
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Token that reads `/metrics`, as `Authorization: Bearer`. Unset: only requests from this machine "
+        "read it.",
+    )
 
     @field_validator("api_keys", mode="before")
     @classmethod
     def _parsed_keys(cls, value: object) -> object:
         return parse_keys(value) if isinstance(value, str) else value
 
-    @field_validator("api_keys_file", "jwt_secret", "jwt_jwks", "jwt_issuer", "jwt_audience", mode="before")
+    @field_validator(
+        "api_keys_file", "jwt_secret", "jwt_jwks", "jwt_issuer", "jwt_audience", "metrics_token", mode="before"
+    )
     @classmethod
     def _blank_is_unset(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value

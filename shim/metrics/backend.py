@@ -1,0 +1,102 @@
+"""A backend whose videos are measured."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+
+from engine.errors import EngineError, StillRunning
+from engine.records import SessionRecord
+from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
+from shim.backends import Backend, Fragment, Made, StreamEvent
+from shim.metrics.instruments import Instruments
+
+_REMEMBERED = 1000
+"""Videos with an idempotency key, which may be answered with more than once."""
+
+
+@dataclass
+class _End:
+    made: Made | None = None
+
+
+class MeasuredBackend:
+    """Does all that ``backend`` does. ``clock`` gives seconds."""
+
+    def __init__(self, backend: Backend, instruments: Instruments, clock: Callable[[], float] = time.monotonic) -> None:
+        self._backend = backend
+        self._instruments = instruments
+        self._clock = clock
+        self._counted: deque[str] = deque(maxlen=_REMEMBERED)
+
+    async def start(self) -> None:
+        await self._backend.start()
+
+    async def close(self) -> None:
+        await self._backend.close()
+
+    async def create_session(self, request: CreateSession, session_id: str) -> None:
+        await self._backend.create_session(request, session_id)
+
+    async def session(self, session_id: str, owner: str | None = None) -> SessionRecord:
+        return await self._backend.session(session_id, owner)
+
+    async def delete_session(self, session_id: str, owner: str | None = None) -> DeleteReply:
+        return await self._backend.delete_session(session_id, owner)
+
+    async def generate(self, request: Generate, job_id: str) -> Made:
+        with self._job(request) as end:
+            end.made = await self._backend.generate(request, job_id)
+        return end.made
+
+    async def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
+        began, waiting = self._clock(), True
+        with self._job(request) as end:
+            async with aclosing(self._backend.stream(request, job_id)) as events:
+                async for event in events:
+                    if waiting and isinstance(event, Fragment):
+                        self._instruments.first_fragment_seconds.observe(self._clock() - began)
+                        waiting = False
+                    if isinstance(event, Made):
+                        end.made = event
+                    yield event
+
+    async def cancel(self, job_id: str) -> None:
+        await self._backend.cancel(job_id)
+
+    async def health(self) -> HealthReply:
+        return await self._backend.health()
+
+    @contextmanager
+    def _job(self, request: Generate) -> Iterator[_End]:
+        end, state = _End(), "done"
+        self._instruments.places_taken.inc()
+        try:
+            yield end
+        except BaseException as error:
+            state = _state_of(error) if end.made is None else state
+            raise
+        finally:
+            self._instruments.places_taken.dec()
+            self._instruments.jobs_ended.labels(state).inc()
+            if end.made is not None:
+                self._count(request, end.made)
+
+    def _count(self, request: Generate, made: Made) -> None:
+        if request.idempotency_key is not None:
+            if made.record_id in self._counted:
+                return
+            self._counted.append(made.record_id)
+        self._instruments.made(made.generated)
+
+
+def _state_of(error: BaseException) -> str:
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "cancelled"
+    if isinstance(error, StillRunning):
+        return "left"
+    return "refused" if isinstance(error, EngineError) else "failed"
