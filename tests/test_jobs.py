@@ -203,3 +203,9 @@ def test_a_waiting_run_can_be_cancelled(jobs: Jobs, clock: Clock) -> None:
 def test_a_key_is_not_readable_from_its_record(jobs: Jobs) -> None:
     name = JobName.of_idempotency_key("alice@example.com", "job-1")
     assert "alice" not in name.record_id
+
+
+def test_equal_keys_of_two_owners_name_two_jobs() -> None:
+    names = {JobName.of_idempotency_key("k", "job-1", owner).record_id for owner in (None, "key:alice", "key:bob")}
+    assert len(names) == 3
+    assert JobName.of_idempotency_key("k", "job-2", "key:bob").record_id in names

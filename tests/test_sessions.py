@@ -9,8 +9,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
+from engine.avatar.uploads import upload_key
 from engine.engine import Engine
-from engine.errors import SessionNotFound
+from engine.errors import AvatarNotFound, Conflict, SessionNotFound
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo
 from tests.engine_ground import EngineGround
@@ -47,6 +48,26 @@ def test_deleting_the_last_session_may_take_the_face_with_it(fresh: EngineGround
     assert [key for key in left if key.endswith("/manifest.json")]
     fresh.run({**forget, "session_id": "theirs"})
     assert not [key for key in fresh.stored() if key.startswith("avatars/")]
+
+
+def test_a_job_finds_its_own_owner_s_sessions_and_uploads_alone(fresh: EngineGround, clip: Path) -> None:
+    fresh.engine.store.put(upload_key("key:alice", "my-face"), clip.read_bytes())
+    create = {"action": "create_session", "avatar_video_path": "my-face", "session_id": "hers"}
+    fresh.run({**create, "owner": "key:alice"})
+    generate = {"session_id": "hers", "audio_base64": wav_base64(hum(0.2))}
+    for other in ({}, {"owner": "key:bob"}):
+        with pytest.raises(SessionNotFound):
+            fresh.run({**generate, **other})
+        with pytest.raises(AvatarNotFound):
+            fresh.run({**create, "session_id": "other", **other})
+        with pytest.raises(Conflict, match="is taken"):
+            fresh.run({"action": "create_session", "session_id": "hers", **other})
+    fresh.run({**generate, "owner": "key:alice"}, job_id="her-job")
+    record = fresh.engine.records.jobs.get("her-job")
+    assert record is not None
+    assert record.owner == "key:alice"
+    fresh.run({"action": "delete_session", "session_id": "hers", "forget_avatar": True})
+    assert not [key for key in fresh.stored() if key.startswith("uploads/")]
 
 
 def test_the_default_avatar_is_never_forgotten(fresh: EngineGround) -> None:
