@@ -14,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bench.compiled_networks import compile_size, compiled_sizes
+from bench.gpu_figures import leave
 from bench.gpu_place import Place, named
 from bench.machine import NO_GPU
 from bench.network_sizes import QUICK
@@ -70,6 +71,7 @@ def measure(place: Place) -> Iterator[Table]:
         if compilations:
             starts.append(started(place, packed))
             yield _starts_table(place, starts)
+        leave(place.shared, "start", sum(starts[0].phases.values()))
 
 
 def started(place: Place, packed: Path) -> Start:

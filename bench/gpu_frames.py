@@ -15,6 +15,7 @@ import torch
 from bench.device_clock import forget_peak, settle, taken_bytes
 from bench.drawing_stage import DrawingStage, drawing_stage
 from bench.frame_jobs import JobSource, Sound, counted, seconds_of
+from bench.gpu_figures import leave
 from bench.gpu_place import Place, gigabytes, rated
 from bench.machine import NO_GPU
 from bench.plain_networks import plain_networks
@@ -38,6 +39,11 @@ class Rate:
     composed: float
     encoded: float | None
     taken: int | None
+
+    @property
+    def seconds(self) -> float:
+        """A frame's: encoded where that was measured."""
+        return 1 / (self.composed if self.encoded is None else self.encoded)
 
     def row(self, plain: Rate | None) -> tuple[str, ...]:
         """A row of COLUMNS; without ``plain`` nothing is compared."""
@@ -77,7 +83,10 @@ def measure(place: Place) -> Iterator[Table]:
     avatar, sound = SyntheticAvatar.of(place.amounts.size), swelling_hum(place.amounts.frames)
     networks, plain = _plain(place, avatar, sound)
     yield _table(place, networks, (plain,))
-    yield _table(place, networks, (plain, *our_rates(place, avatar, sound)))
+    ours = our_rates(place, avatar, sound)
+    leave(place.shared, "drawing", ours[0].seconds)
+    leave(place.shared, "busy", ours[-1].seconds)
+    yield _table(place, networks, (plain, *ours))
 
 
 def our_rates(place: Place, avatar: SyntheticAvatar, sound: Sound) -> list[Rate]:

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bench.gpu_figures import leave
 from bench.gpu_place import Place
 from bench.machine import NO_GPU
 from bench.random_weights import RandomWeights
@@ -69,6 +70,7 @@ def measure(place: Place) -> Iterator[Table]:
     bounds = Bounds(face.left, face.top, face.right, face.bottom)
     spent = _spent(Work(avatar.frames, bounds, place.amounts.size, eyes))
     thread.close()
+    leave(place.shared, "preparing", next(each.seconds for each in spent if each.name == TOGETHER))
     yield _table(place, eyes, spent, None)
     yield _table(place, eyes, spent, _landmarks(place, avatar.bgr_frames))
 

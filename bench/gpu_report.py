@@ -19,6 +19,7 @@ PARTS = {
     "cold_start": 200.0,
     "compiled": 90.0,
     "profile": 45.0,
+    "costs": 20.0,
 }
 """In the order they run, and how many seconds each may take."""
 

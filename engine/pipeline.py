@@ -133,14 +133,25 @@ class StageClock:
 
     seconds: dict[str, float] = field(default_factory=dict)
     now: Callable[[], float] = time.perf_counter
+    _began: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def busy(self, stage: str) -> Iterator[None]:
+        self._began[stage] = self.now()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + self.now() - self._began.pop(stage)
+
+    @contextmanager
+    def waiting(self, stage: str) -> Iterator[None]:
+        """Of the time that the stage is busy, if it is, leave this out."""
         began = self.now()
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + self.now() - began
+            if stage in self._began:
+                self._began[stage] += self.now() - began
 
 
 class FrameSound:
@@ -172,13 +183,19 @@ class FrameSound:
 
 
 class Pipeline:
-    """Makes one video in the worker's frame loop. ``words`` fills while the speech is made."""
+    """Makes one video in the worker's frame loop. ``now``: seconds of a clock that never runs backwards."""
 
-    def __init__(self, request: VideoRequest, loop: FrameLoop, cancel: CancelToken) -> None:
+    def __init__(
+        self,
+        request: VideoRequest,
+        loop: FrameLoop,
+        cancel: CancelToken,
+        now: Callable[[], float] = time.perf_counter,
+    ) -> None:
         self._request = request
         self._loop = loop
         self._cancel = cancel
-        self._clock = StageClock()
+        self._clock = StageClock(now=now)
         self._words: list[Word] = []
         self._alpha = lru_cache(ALPHAS_KEPT)(request.alpha)
 
@@ -271,8 +288,18 @@ class Pipeline:
 
     def _mp4_writer(self, path: Path) -> Mp4Writer:
         width, height = self._request.frames.size
-        comment, fragments = self._request.comment, self._request.fragments
+        comment = self._request.comment
+        fragments = None if self._request.fragments is None else self._hand_out(self._request.fragments)
         return begin_mp4(
             lambda encoder: Mp4Writer(path, width, height, encoder, comment=comment, fragments=fragments),
             self._request.encoder,
         )
+
+    def _hand_out(self, sink: FragmentSink) -> FragmentSink:
+        """``sink``, whose waits for those who watch or store the video are no encoding."""
+
+        def take(piece: bytes) -> None:
+            with self._clock.waiting("encoding"):
+                sink(piece)
+
+        return take

@@ -15,6 +15,7 @@ from engine.cancel import CancelToken
 from engine.errors import EngineError
 from engine.speech.recorded import PIECE_SAMPLES
 from engine.speech.voice import SpeechPiece, Word
+from engine.video.output import disk_errors
 
 Keep = Callable[[tuple[Word, ...]], None]
 """Told the words once the whole sound lies in the file."""
@@ -32,9 +33,9 @@ class Purchase:
         self.whole = False
 
     def make(self, bought: Generator[SpeechPiece, None, None], keep: Keep) -> None:
-        """Write all pieces as they come, then ``keep`` them."""
+        """Write all pieces as they come, then ``keep`` them. Raises what either raises, and StorageFull."""
         try:
-            with closing(bought), self._file.open("wb") as target:
+            with disk_errors(), closing(bought), self._file.open("wb") as target:
                 for piece in bought:
                     target.write(piece.samples.tobytes())
                     target.flush()

@@ -21,6 +21,7 @@ from engine.speech.recorded import read_pieces
 from engine.speech.text import spoken_text
 from engine.speech.voice import SpeechPiece, SpeechRequest, Utterance, Voice, VoiceSettings
 from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
+from engine.video.output import disk_errors
 
 CHARACTERS_PER_SECOND = 15
 """About how fast people speak: what progress reckons with until the speech has ended."""
@@ -61,10 +62,11 @@ class Sounds:
         """Begin to speak the text, or bring the recording into ``scratch`` and check it; the sound lasts for the block.
 
         Speech that costs money is bought in a thread of its own, ``kept`` once it is whole, and given as soon as its
-        first piece is there. Raises the text's, the voice's and the recording's errors.
+        first piece is there. Raises the text's, the voice's and the recording's errors, and StorageFull.
         """
         if request.text is None:
-            sound = self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
+            with disk_errors():
+                sound = self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
             with closing(sound.pieces):
                 yield sound
             return

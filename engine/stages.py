@@ -96,7 +96,7 @@ def abreast(items: Iterable[S], work: Callable[[S], T], threads: int) -> Generat
     with ThreadPoolExecutor(threads, thread_name_prefix="abreast") as pool:
         underway: deque[Future[T]] = deque()
         for item in items:
-            underway.append(pool.submit(work, item))
+            underway.append(pool.submit(contextvars.copy_context().run, work, item))
             if len(underway) > 2 * threads:
                 yield underway.popleft().result()
         while underway:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import EngineError, SessionFailed, StorageUnavailable, TtsMisconfigured, TtsUnavailable
+from engine.errors import EngineError, SessionFailed, StorageFull, StorageUnavailable, TtsMisconfigured, TtsUnavailable
 from engine.kept_speech import KeptSpeech
 from engine.speech.voice import SpeechPiece, Utterance, Word
 from engine.store.local import LocalStore
@@ -213,6 +213,15 @@ def test_speech_that_cannot_be_kept_is_heard_whole_and_its_error_told_at_the_end
     with pytest.raises(StorageUnavailable), full.recall_or_buy(Shop().buy, scratch, CancelToken()) as utterance:
         heard = len(sound_of(utterance)[0])
     assert heard == 50_000
+
+
+def test_a_full_disk_ends_the_purchase_so_that_it_can_be_tried_again(kept: KeptSpeech, scratch: Path) -> None:
+    (scratch / "speech.pcm").symlink_to("/dev/full")
+    shop = Shop()
+    with pytest.raises(StorageFull):
+        bought(kept, shop, scratch)
+    assert shop.hung_up
+    assert names(kept) == set()
 
 
 def test_ten_minutes_of_speech_take_no_memory(kept: KeptSpeech, scratch: Path) -> None:

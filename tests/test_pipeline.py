@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +21,7 @@ from engine.drawing.model_thread import ModelThread
 from engine.errors import AudioUnreadable
 from engine.lipsync.order import FrameOrder
 from engine.lipsync.renderer import Array, Face, FaceTrack, Finish, Shot
-from engine.pipeline import MadeVideo, Pipeline, VideoRequest
+from engine.pipeline import MadeVideo, Pipeline, StageClock, VideoRequest
 from engine.schemas import SyncMode
 from engine.speech.voice import SpeechPiece, Word
 from engine.timebase import HEARD_PER_FRAME, PLAYED_PER_FRAME
@@ -131,6 +132,7 @@ def make(
     cancel: CancelToken | None = None,
     done: list[int] | None = None,
     fragments: FragmentSink | None = None,
+    now: Callable[[], float] = time.perf_counter,
 ) -> MadeVideo:
     face = track(faceless or set())
     request = VideoRequest(
@@ -145,7 +147,7 @@ def make(
         fragments=fragments,
     )
     with closing(ModelThread()) as thread:
-        pipeline = Pipeline(request, FrameLoop(LoudnessPainter(), thread), cancel or CancelToken())
+        pipeline = Pipeline(request, FrameLoop(LoudnessPainter(), thread), cancel or CancelToken(), now)
         return pipeline.run((done if done is not None else []).append)
 
 
@@ -243,6 +245,28 @@ def test_stages_say_how_long_they_were_busy(tmp_path: Path) -> None:
     made = make(tmp_path, [SpeechPiece(tone(25, 0))])
     assert {"speech", "listening", "reading", "drawing", "composing", "encoding"} == set(made.seconds)
     assert all(seconds >= 0 for seconds in made.seconds.values())
+
+
+def test_what_a_stage_waits_for_within_its_work_is_no_work_of_it() -> None:
+    moments = iter([10.0, 11.0, 15.0, 16.0, 20.0, 30.0])
+    clock = StageClock(now=lambda: next(moments))
+    with clock.busy("encoding"), clock.waiting("encoding"):
+        pass
+    with clock.waiting("encoding"):
+        pass
+    assert clock.seconds == {"encoding": 2.0}
+
+
+def test_a_viewer_who_pauses_makes_the_encoding_no_longer(tmp_path: Path) -> None:
+    now = 0.0
+
+    def pause(_: bytes) -> None:
+        nonlocal now
+        now += 60.0
+
+    made = make(tmp_path, [SpeechPiece(tone(25, 0))], fragments=pause, now=lambda: now)
+    assert now >= 5 * 60.0
+    assert made.seconds["encoding"] == 0.0
 
 
 def test_the_sound_is_ended_however_the_video_ends(tmp_path: Path) -> None:

@@ -18,6 +18,12 @@ def counting(end: int, taken: list[int]) -> Generator[int, None, None]:
         yield number
 
 
+def test_work_abreast_sees_its_caller_s_context() -> None:
+    job: contextvars.ContextVar[str] = contextvars.ContextVar("job")
+    job.set("this one")
+    assert list(abreast(range(5), lambda _: job.get(), 2)) == ["this one"] * 5
+
+
 def test_items_come_in_order_from_another_thread() -> None:
     threads: set[str] = set()
 

@@ -106,7 +106,6 @@ class FrameLoop:
         self._flight: _Flight | None = None
         self._free_since = now()
         self._halved = False
-        self._worn = False
         # Held while the schedule changes, or what a job has in flight, or whether it has ended.
         self._changed = threading.Condition()
         self._schedule: Schedule[JobFrames, DrawnFrame] = Schedule(lipsync.batch_sizes)
@@ -123,8 +122,8 @@ class FrameLoop:
 
     @property
     def worn(self) -> bool:
-        """Whether the device ran out of memory twice: a fresh process should take the worker's place."""
-        return self._worn
+        """Whether the device ran out of memory for good: a fresh process should take the worker's place."""
+        return self._thread.worn
 
     @contextmanager
     def job(self) -> Iterator[JobFrames]:
@@ -232,7 +231,7 @@ class FrameLoop:
             self._halved = True
             self._draw_again(exhausted, size)
         else:
-            self._worn = True
+            self._thread.worn = True
             self._give_up(exhausted, attempt.error)
 
     def _draw_again(self, exhausted: list[_Frames], size: int) -> None:

@@ -14,10 +14,12 @@ T = TypeVar("T")
 class ModelThread:
     """Runs one thing after another, in the order they come: batches of frames, and whatever else needs the device.
 
-    No other thread touches the device, so nothing ever waits inside it for another thread's work.
+    No other thread touches the device, so nothing ever waits inside it for another thread's work. ``worn``: whether
+    the device ran out of memory for good, and a fresh process should take this one's place.
     """
 
     def __init__(self) -> None:
+        self.worn = False
         self._thread: int | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=self._begin)
 

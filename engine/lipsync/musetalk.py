@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,12 +12,13 @@ from numpy.typing import NDArray
 
 from engine.drawing.model_thread import ModelThread
 from engine.errors import ConfigurationError
+from engine.lipsync.device_memory import on_device, with_room
 from engine.lipsync.musetalk_latents import LatentsOnDevice
 from engine.lipsync.musetalk_listener import MuseTalkListener
 from engine.lipsync.musetalk_pasting import drawn_mouth, own_mouth
 from engine.lipsync.musetalk_resting import RestingListener
 from engine.lipsync.musetalk_track import LATENT_SHAPE, LATENTS, MUSETALK
-from engine.lipsync.renderer import Array, DeviceMemoryExhausted, Finish, Listener, Shot
+from engine.lipsync.renderer import Array, Finish, Listener, Shot
 from engine.lipsync.windows import position_encoding
 from engine.nets.face_batches import ComingFaces, EagerRunner, FaceBatches, Faces, Inputs, Paint
 from engine.nets.face_painter import FacePainter
@@ -65,7 +65,7 @@ class MuseTalkLipSync:
         speaking = [shot for shot in shots if shot.feature.speaks > 0]
         if not speaking:
             return FacesDrawing(shots, None)
-        with _on_device():
+        with on_device():
             latents = [self._latents.row(shot.track.data[LATENTS], shot.index) for shot in speaking]
             return FacesDrawing(shots, self.batches.start(latents, [shot.feature.tokens for shot in speaking]))
 
@@ -83,27 +83,18 @@ class MuseTalkLipSync:
 
     def paint_with(self, paint: Paint, size: int) -> None:
         """Draw batches of ``size`` with ``paint`` from now on, unless it raises anything when it is tried here."""
-        with _on_device():
+        with on_device():
             self.batches.paint_with(paint, size)
 
     def _draw_nothing(self, size: int) -> None:
         grey, silence = self.painter.positions.new_zeros(LATENT_SHAPE), np.zeros(self.painter.positions.shape)
-        with _on_device():
+        with on_device():
             faces = self.batches.start([grey] * size, [silence] * size).wait()
         if not faces.finite.all():
             raise no_numbers()
 
     def _heard(self, segment: NDArray[np.float32]) -> Array:
-        return self._thread.run(partial(self._hearing, segment))
-
-
-@contextmanager
-def _on_device() -> Iterator[None]:
-    try:
-        with torch.inference_mode():
-            yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceMemoryExhausted from error
+        return with_room(self._thread, partial(self._hearing, segment), self.relieve)
 
 
 def _painter(networks: Networks) -> FacePainter:

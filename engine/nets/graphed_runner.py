@@ -26,11 +26,16 @@ class GraphedRunner:
 
     def ready(self, paint: Paint, latents: torch.Tensor, tokens: torch.Tensor) -> Run:
         """As the protocol has it."""
-        self._run_aside(paint, latents, tokens)
         graph = torch.cuda.CUDAGraph()
-        # Only this thread is held to what a capture allows: others may free pinned memory meanwhile.
-        with torch.cuda.graph(graph, self._pool, self._capturing, capture_error_mode="thread_local"):
-            painted = paint(latents, tokens)
+        self._capturing.wait_stream(torch.cuda.current_stream())
+        # A capture that fails may leave its stream behind as the current one: this block puts the other back.
+        with torch.cuda.stream(self._capturing):
+            for _ in range(RUNS_BEFORE_CAPTURE):
+                paint(latents, tokens)
+            # It waits for the device first. Only this thread is held to what a capture allows: others may free
+            # pinned memory meanwhile.
+            with torch.cuda.graph(graph, self._pool, self._capturing, capture_error_mode="thread_local"):
+                painted = paint(latents, tokens)
 
         def replay() -> Painted:
             graph.replay()
@@ -53,13 +58,6 @@ class GraphedRunner:
             arrived = torch.cuda.Event(blocking=True)
             arrived.record()
         return _Coming(host, arrived)
-
-    def _run_aside(self, paint: Paint, latents: torch.Tensor, tokens: torch.Tensor) -> None:
-        self._capturing.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._capturing):
-            for _ in range(RUNS_BEFORE_CAPTURE):
-                paint(latents, tokens)
-        torch.cuda.current_stream().wait_stream(self._capturing)
 
     def _fetched(self, aside: torch.Tensor) -> torch.Tensor:
         aside.record_stream(self._fetching)

@@ -24,6 +24,7 @@ class Hearing:
         """One segment of 16 kHz samples [320 positions] to [positions, layers + 1, width].
 
         The spectrogram is float32 always. The features are float16 or float32: whichever holds the encoder's type.
+        Raises torch.OutOfMemoryError.
         """
         with torch.inference_mode():
             sound = torch.from_numpy(segment).to(self._weight.device)

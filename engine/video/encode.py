@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 
 import av
 import numpy as np
-from av import AudioFrame, VideoFrame
+from av import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME, PLAYED_RATE
+from engine.video.av_frame import av_frame
 from engine.video.fragments import FragmentMuxer, FragmentSink
 from engine.video.i420 import I420
 from engine.video.output import MediaWriter, OutputFile
@@ -237,7 +238,7 @@ class _PictureTrack:
         if (picture.width, picture.height) != (self._stream.width, self._stream.height):
             raise ValueError("every picture has the size that the writer was made for")
         # The encoder copies the picture before encode returns, so the frame can borrow the caller's memory.
-        frame = VideoFrame.from_numpy_buffer(picture.packed, "yuv420p")
+        frame = av_frame(picture)
         frame.pts = self.frames
         frame.time_base = Fraction(1, FRAME_RATE)
         self.frames += 1

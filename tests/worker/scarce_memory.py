@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,10 @@ def finished(finish: Finish, shot: Shot) -> I420:
     return finish()
 
 
+@dataclass(frozen=True)
 class HeldDrawing(PreviewDrawing):
+    shots: Sequence[Shot]
+
     def wait(self) -> list[Finish]:
         return [partial(finished, finish, shot) for finish, shot in zip(super().wait(), self.shots, strict=True)]
 
@@ -51,7 +54,7 @@ class ScarceMemory(PreviewLipSync):
     def begin(self, shots: Sequence[Shot]) -> HeldDrawing:
         if any(len(shot.track.boxes) == TOO_LARGE_FRAMES for shot in shots):
             raise DeviceMemoryExhausted
-        return HeldDrawing(tuple(shots))
+        return HeldDrawing(super().begin(shots).pictures, shots)
 
 
 def main() -> int:
