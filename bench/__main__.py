@@ -17,10 +17,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import compose_encode, concurrency, end_to_end, memory, soak, startup, streaming
+from bench import compose_encode, concurrency, end_to_end, gpu, memory, prices, soak, startup, streaming
+from bench.gpu_report import PARTS as PARTS_OF_GPU
+from bench.gpu_report import shown
 from bench.machine import describe
 from bench.table import Table
 from bench.workplace import ROOT
+from engine.lipsync.gpu import has_gpu
 
 RESULTS = ROOT / "bench" / "out" / "results.md"
 
@@ -64,6 +67,14 @@ def _preparing(quick: bool) -> tuple[Table, ...]:
     return (preparing.measure(seeded_preparation.QUICK if quick else seeded_preparation.FULL).table(),)
 
 
+def _gpu(quick: bool) -> tuple[Table, ...]:
+    """What ``bench/gpu.py`` measures, where there is a GPU."""
+    if not has_gpu():
+        return (prices.table(None),)
+    asked = gpu.Asked(tuple(PARTS_OF_GPU), "cuda", quick, compiles=False, landmarks=None, seconds=gpu.WHOLE_SECONDS)
+    return tuple(table for result in gpu.results_of(asked) for table in shown(result))
+
+
 PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
     "startup": _startup,
     "end_to_end": _end_to_end,
@@ -73,6 +84,7 @@ PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
     "preparing": _preparing,
     "memory": _memory,
     "soak": _soak,
+    "gpu": _gpu,
 }
 
 

@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -68,10 +68,17 @@ def run(asked: Asked, show: Callable[[str], None], results: Path) -> None:
         results.write_text("\n\n".join(stretches) + "\n")
 
     add(heading(datetime.now(UTC), asked.device, asked.quick))
+    for result in results_of(asked):
+        add(part_report(result))
+    add(f"Took {time.monotonic() - began:.0f} s.")
+
+
+def results_of(asked: Asked) -> Iterator[PartResult]:
+    """Every part in turn, within the run's time."""
+    began = time.monotonic()
     with TemporaryDirectory() as shared:
         for part in asked.parts:
-            add(part_report(measured(asked, part, Path(shared), asked.seconds - (time.monotonic() - began))))
-    add(f"Took {time.monotonic() - began:.0f} s.")
+            yield measured(asked, part, Path(shared), asked.seconds - (time.monotonic() - began))
 
 
 def measured(asked: Asked, part: str, shared: Path, left: float) -> PartResult:

@@ -51,6 +51,13 @@ def part_report(result: PartResult) -> str:
     return "\n\n".join(stretches)
 
 
+def shown(result: PartResult) -> tuple[Table, ...]:
+    """A part's tables, and one that says what went wrong."""
+    if result.wrong is None:
+        return result.tables
+    return (*result.tables, Table(f"GPU, {result.part}: not measured", ("",), (), (result.wrong,)))
+
+
 def write_table(path: Path, table: Table) -> None:
     """Add a table to a part's file, for the process that waits for it."""
     with path.open("a") as file:

@@ -33,3 +33,11 @@ def test_a_part_that_is_unknown_is_named_with_those_that_are(capsys: pytest.Capt
     told = capsys.readouterr().err
     assert "no part speed" in told
     assert all(part in told for part in PARTS)
+
+
+def test_what_needs_a_gpu_is_not_made_up_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    shown: list[str] = []
+    run(["gpu"], False, shown.append, tmp_path / "results.md")
+    assert shown[1].startswith("## Dollars of a video")
+    assert "not measured on a GPU" in shown[1]
