@@ -31,9 +31,9 @@ CUDA_BATCHES = (1, 2, 4, 8, 16)
 """Sizes of batches on a GPU. Worked out, not measured, its memory's upper bound in GB is 10:
 
 1.9 for the weights in half precision; 3.8 for the graphs, which share the largest one's memory, where the widest
-tensors, of 256 channels at 256 x 256, have 0.54 each and seven live at a time, cuDNN's own with them; 2.2 for a batch of
-the preparation; 0.5 for latents; 1.5 for CUDA's context, its libraries and the ear. Compiling in another process takes
-1.8 + 3.0 + 1.0 more meanwhile: 16 in all.
+tensors, of 256 channels at 256 x 256, have 0.54 each and seven live at a time, cuDNN's own with them; 2.2 for a batch
+of the preparation; 0.5 for latents; 1.5 for CUDA's context, its libraries and the ear. Compiling in another process
+takes 1.8 + 3.0 + 1.0 more meanwhile: 16 in all.
 """
 CPU_BATCHES = (1, 2)
 """On a CPU more faces at once are hardly faster, and take the more memory."""

@@ -19,7 +19,6 @@ from engine.nets.vae import VaeConfig
 from tests.lipsync.test_choose import pose_model
 from tests.lipsync.tuned_musetalk import SMALLEST
 
-
 REMEMBERING = """#!/bin/sh
 case "$1" in *.main.cpp) ;; *) exec g++ "$@" ;; esac
 kept="$(dirname "$0")/$(basename "$1").so" made="${1%.cpp}.so"
