@@ -10,10 +10,11 @@ from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
-from engine.avatar.key import canonical_hash
+from engine.avatar.key import canonical_hash, text_sha256
 from engine.avatar.library import AvatarLibrary
 from engine.cancel import Cancelled, CancelToken
 from engine.drawing.frame_loop import FrameLoop
@@ -62,10 +63,14 @@ class Run:
     fragments: FragmentSink | None = None
     stream: StreamWriter | None = None
 
-    @property
+    @cached_property
     def input_hash(self) -> str:
-        fields = self.request.model_dump(mode="json", exclude={"idempotency_key", "owner"})
-        return canonical_hash(fields if self.target.name is None else {**fields, "target": self.target.name})
+        """Equal for equal requests to one target. A sound of many megabytes goes in by its own hash."""
+        fields = self.request.model_dump(mode="json", exclude={"idempotency_key", "owner", "audio_base64"})
+        sound = self.request.audio_base64
+        hashed = {"audio_base64": None if sound is None else text_sha256(sound)}
+        target = {} if self.target.name is None else {"target": self.target.name}
+        return canonical_hash({**fields, **hashed, **target})
 
     @property
     def outputs(self) -> Outputs:

@@ -24,6 +24,14 @@ def canonical_hash(value: JsonValue) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def text_sha256(text: str) -> str:
+    """The hash of the text as UTF-8, piece by piece: a long one is never copied whole."""
+    digest = hashlib.sha256()
+    for start in range(0, len(text), PIECE_BYTES):
+        digest.update(text[start : start + PIECE_BYTES].encode())
+    return digest.hexdigest()
+
+
 def avatar_key(video_sha256: str, options: Mapping[str, JsonValue], renderer: str, revision: str) -> str:
     """64 hexadecimal digits that stand for all that decides what a prepared avatar holds.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.avatar.key import PIECE_BYTES, avatar_key, canonical_hash, file_sha256
+from engine.avatar.key import PIECE_BYTES, avatar_key, canonical_hash, file_sha256, text_sha256
 from engine.cancel import Cancelled, CancelToken
 
 VIDEO = "ab" * 32
@@ -53,3 +53,8 @@ def test_hashing_stops_when_cancelled(tmp_path: Path) -> None:
     cancel.cancel()
     with pytest.raises(Cancelled):
         file_sha256(file, cancel)
+
+
+def test_a_text_has_the_hash_of_its_bytes_however_long_it_is() -> None:
+    text = "é€a" * 700_000
+    assert text_sha256(text) == hashlib.sha256(text.encode()).hexdigest()
