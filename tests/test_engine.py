@@ -124,6 +124,12 @@ def test_the_same_job_with_another_input_is_a_new_result(ground: EngineGround) -
     assert Path(first["video_url"]).exists()
 
 
+def test_the_same_job_with_another_recording_is_a_new_result(ground: EngineGround) -> None:
+    first = ground.run({"audio_base64": wav_base64(hum(0.2))}, job_id="resounded")
+    second = ground.run({"audio_base64": wav_base64(hum(0.4))}, job_id="resounded")
+    assert (first["frames"], second["frames"]) == (5, 10)
+
+
 def test_a_stored_result_whose_video_is_gone_is_made_again(ground: EngineGround) -> None:
     first = ground.run({"text": "Gone."}, job_id="swept")
     ground.engine.store.delete(first["video_key"])
