@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine import errors as engine
 from engine.errors import EngineError
-from shim import errors as shim
+from shim import refusals as shim
 
 REMEDIES: dict[type[EngineError], str] = {
     EngineError: "Read `detail`, and change the request as it says.",
@@ -13,6 +13,7 @@ REMEDIES: dict[type[EngineError], str] = {
     engine.InvalidText: "Send text with at least one word to speak.",
     engine.TextTooLong: "Cut the text into several requests.",
     engine.AvatarNotAllowed: "Upload the video, or name an `https://` address or a path that the operator has allowed.",
+    engine.AvatarBlocked: "Use another avatar; the operator can say why.",
     engine.AvatarNotFound: "Check the path or address; an upload expires after a while, so upload it again.",
     engine.AvatarTooLarge: "Send a smaller file or a lower resolution.",
     engine.AvatarTooLong: "Cut the video shorter.",
@@ -54,6 +55,16 @@ REMEDIES: dict[type[EngineError], str] = {
     shim.MethodNotAllowed: "Use a method that `Allow` names.",
     shim.OutputNotFound: "Use the addresses that a generate answers with, before they expire.",
     shim.StreamNotFound: "Use the addresses of the stream's start, within `STREAM_TTL` of its end.",
+    shim.JobNotFound: "Use the `job_id` that a generate answers with.",
+    shim.StoredAvatarNotFound: "Upload the avatar; an upload expires after a while.",
+    shim.Forbidden: "Ask with a key of the operator's, from a server.",
+    shim.OriginNotAllowed: "The operator adds the page's origin to `CORS_ORIGINS`, or mints the token for it.",
+    shim.TokenSpent: "Get a new token.",
+    shim.ConsentRequired: "Send `consent: true` if whoever the avatar shows has consented.",
+    shim.UploadIncomplete: "Send the file to `upload_url`, then ask again.",
+    shim.RateLimited: "Wait for `Retry-After`, and ask less often.",
+    shim.TooManyGenerations: "Wait until one of the videos that are being made is done.",
+    shim.BudgetExceeded: "Wait for `Retry-After`, or ask the operator for more; `/api/v1/usage` shows what was used.",
     shim.KeyReused: "Use a new key for a new request.",
     shim.BodyTooLarge: "Send less.",
     shim.UploadTooLarge: "Send a smaller file or a lower resolution.",

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Self
 
 import engine.errors as engine_errors
-import shim.errors as shim_errors
+import shim.refusals as shim_errors
 from builder.error_remedies import remedy_of
 from engine.errors import EngineError, InputError, OperatorError, Outage
 from shim.errors import told_status

@@ -7,6 +7,7 @@
     - InvalidText                   invalid_text
     - TextTooLong                   text_too_long
     - AvatarNotAllowed              avatar_not_allowed
+    - AvatarBlocked                 403 avatar_blocked
     - AvatarNotFound                avatar_not_found
     - AvatarTooLarge                avatar_too_large
     - AvatarTooLong                 avatar_too_long
@@ -110,6 +111,13 @@ class AvatarNotAllowed(InputError):
     """The avatar's path or address is one the service doesn't open."""
 
     code = "avatar_not_allowed"
+
+
+class AvatarBlocked(InputError):
+    """The operator has blocked this avatar."""
+
+    code = "avatar_blocked"
+    http_status = 403
 
 
 class AvatarNotFound(InputError):

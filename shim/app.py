@@ -33,6 +33,7 @@ from shim.errors import (
 )
 from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
+from shim.generations import Generations
 from shim.health import health_routes
 from shim.keyed_requests import KeyedRequests
 from shim.live import live_routes
@@ -47,6 +48,7 @@ from shim.sessions import session_routes
 from shim.settings import ShimSettings
 from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
+from shim.turnstile import Turnstile
 from shim.uploads import Uploads
 
 TITLE = "Talking avatar"
@@ -109,11 +111,12 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
     backend, store, settings = service.backend, service.store, service.settings
     expires_at = Lifetimes.of(settings).upload_expires_at
     keyed = KeyedRequests(store, _now)
+    generations = Generations(backend, Turnstile(()))
     app.include_router(health_routes(backend))
     app.include_router(session_routes(backend, keyed))
     app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
-    app.include_router(generate_routes(backend, store, body_limit(settings), keyed))
-    app.include_router(stream_routes(backend, store, body_limit(settings)))
+    app.include_router(generate_routes(generations, store, body_limit(settings), keyed))
+    app.include_router(stream_routes(generations, store, body_limit(settings)))
     app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now))))
     app.include_router(file_routes(Outputs(store, service.records)))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)

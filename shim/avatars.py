@@ -11,8 +11,9 @@ from fastapi import APIRouter, Request
 
 from engine.avatar.uploads import upload_key
 from shim.callers import caller_of
-from shim.errors import ErrorReply, UploadTooLarge
+from shim.errors import ErrorReply
 from shim.multipart import file_pieces
+from shim.refusals import UploadTooLarge
 from shim.replies import AvatarUploaded
 from shim.uploads import Uploads
 

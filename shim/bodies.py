@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from engine.errors import InvalidInput
 from engine.lipsync.options import REFUSED
-from shim.errors import BodyTooLarge
+from shim.refusals import BodyTooLarge
 
 SMALL_BODY_BYTES = 64 * 1024
 

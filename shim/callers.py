@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from starlette.types import Scope
 
 _KEY = "shim.caller"
+
+CallerKind = Literal["anybody", "key", "token", "browser", "link"]
+"""How a caller was let in: without being asked; by a key; by a token of an identity provider; by a token that this
+server has minted for a browser; by a signed link."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """All that a browser's token lets its holder do; there is nothing else for it.
+
+    token_id: under which its generations are counted. session_id, avatar_id: what it may speak with, one of them.
+    origins: of the pages that may use it, such as `https://shop.example`; none: any page that CORS_ORIGINS allows.
+    """
+
+    token_id: str
+    session_id: str | None
+    avatar_id: str | None
+    origins: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -15,17 +34,23 @@ class Caller:
 
     owner: whom what it makes belongs to; None where everybody is let in, and everything is everybody's.
     name: what logs and the usage report call it.
+    grant: what a browser's token is limited to.
     """
 
     owner: str | None
     name: str
+    kind: CallerKind
+    grant: Grant | None = None
 
     def owns(self, owner: str | None) -> bool:
-        """Whether something of that owner is there for this caller: to all others it is as if it weren't."""
-        return owner == self.owner
+        """Whether something of that owner is there for this caller: to all others it is as if it weren't.
+
+        The gate lets a link in to the one thing that it was signed for, whoever owns it.
+        """
+        return self.kind == "link" or owner == self.owner
 
 
-ANYBODY = Caller(None, "anybody")
+ANYBODY = Caller(None, "anybody", "anybody")
 
 
 def caller_of(scope: Scope) -> Caller:

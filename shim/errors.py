@@ -1,18 +1,7 @@
 """Errors as the API tells them: always ``{"error", "detail", "retryable", "request_id"}``.
 
-Beside the tree of engine/errors.py there are the errors that only HTTP knows:
-
-- UnknownPath             404 not_found
-- MethodNotAllowed        405 method_not_allowed
-- OutputNotFound          404 output_not_found
-- StreamNotFound          404 stream_not_found
-- RequestInProgress       409 request_in_progress
-- BodyTooLarge            413 body_too_large
-- UploadTooLarge          413 avatar_too_large
-- RangeNotSatisfiable     416 range_not_satisfiable
-- KeyReused               422 idempotency_key_reused
-- StreamNotBegun          503 stream_not_begun
-- GenerationFailed        500 with the code of what went wrong after the work had begun
+The trees are in engine/errors.py and shim/refusals.py. What went wrong after the work had begun is a GenerationFailed:
+500 with its own code.
 """
 
 from __future__ import annotations
@@ -41,6 +30,7 @@ from engine.errors import (
     TtsMisconfigured,
     Unauthorized,
 )
+from shim.refusals import MethodNotAllowed, RangeNotSatisfiable, UnknownPath
 from shim.request_id import request_id_of
 
 RETRY_AFTER_SECONDS = 5
@@ -73,79 +63,6 @@ class ErrorReply(BaseModel):
     job_id: str | None = Field(
         None, description="With a 504 alone: the job that runs on, which its files are named by."
     )
-
-
-class UnknownPath(EngineError):
-    """No such path."""
-
-    code = "not_found"
-    http_status = 404
-
-
-class MethodNotAllowed(EngineError):
-    """The path is there, and not for this method."""
-
-    code = "method_not_allowed"
-    http_status = 405
-
-
-class OutputNotFound(EngineError):
-    """No finished job has an output of that name."""
-
-    code = "output_not_found"
-    http_status = 404
-
-
-class StreamNotFound(EngineError):
-    """No job has a stream of that id."""
-
-    code = "stream_not_found"
-    http_status = 404
-
-
-class StreamNotBegun(Overloaded):
-    """The stream's job is at work, and nothing of its video is there yet."""
-
-    code = "stream_not_begun"
-
-
-class RequestInProgress(Overloaded):
-    """The request with this `Idempotency-Key` came before and is still being worked on."""
-
-    code = "request_in_progress"
-    http_status = 409
-
-
-class KeyReused(EngineError):
-    """The `Idempotency-Key` came with another body before."""
-
-    code = "idempotency_key_reused"
-    http_status = 422
-
-
-class BodyTooLarge(EngineError):
-    """The request's body has more bytes than the path takes."""
-
-    code = "body_too_large"
-    http_status = 413
-
-
-class UploadTooLarge(EngineError):
-    """The uploaded avatar has more bytes than the limit."""
-
-    code = "avatar_too_large"
-    http_status = 413
-
-
-class RangeNotSatisfiable(EngineError):
-    """No byte of the file is in the range that was asked for. ``size``: the file's bytes."""
-
-    code = "range_not_satisfiable"
-    http_status = 416
-
-    def __init__(self, size: int) -> None:
-        super().__init__(f"The file has {size:,} bytes, and none of them is in that range.")
-        self.size = size
 
 
 class GenerationFailed(Exception):

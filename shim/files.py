@@ -17,8 +17,9 @@ from engine.speech.voice import Word
 from engine.store.protocol import ObjectInfo, ObjectStore
 from shim.backends import Made
 from shim.callers import caller_of
-from shim.errors import ErrorReply, OutputNotFound
+from shim.errors import ErrorReply
 from shim.ranges import Validators
+from shim.refusals import OutputNotFound
 from shim.replies import VideoReply
 from shim.serving import ServedFile, respond
 

@@ -21,7 +21,8 @@ from engine.housekeeping.rules import REQUESTS
 from engine.records import Record, RecordSet, sleep_up_to
 from engine.store.protocol import ObjectStore
 from shim.callers import caller_of
-from shim.errors import ErrorReply, KeyReused, RequestInProgress
+from shim.errors import ErrorReply
+from shim.refusals import KeyReused, RequestInProgress
 
 HEADER = "Idempotency-Key"
 

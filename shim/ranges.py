@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 
-from shim.errors import RangeNotSatisfiable
+from shim.refusals import RangeNotSatisfiable
 
 _RANGE = re.compile(r"(\d{1,40})-(\d{0,40})|-(\d{1,40})", re.ASCII)
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"')

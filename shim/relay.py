@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from engine.errors import Interrupted
 from engine.streams.layout import RunKeys, StreamState
-from shim.errors import GenerationFailed, StreamNotBegun
+from shim.errors import GenerationFailed
+from shim.refusals import StreamNotBegun
 from shim.stored_streams import StoredStreams, stream_not_found
 
 BEGIN_PAUSE_SECONDS = 0.2

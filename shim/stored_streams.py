@@ -13,8 +13,9 @@ from engine.jobs import LEASE
 from engine.records import JobRecord, Records
 from engine.store.protocol import ObjectStore, StoredObject
 from engine.streams.layout import StreamState, state_key
-from shim.errors import GenerationFailed, StreamNotFound
+from shim.errors import GenerationFailed
 from shim.job_end import Ended, told_end
+from shim.refusals import StreamNotFound
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,18 @@ from engine.errors import EngineError, InvalidInput
 from engine.schemas import Generate
 from engine.store.protocol import ObjectStore
 from engine.streams.layout import MEDIA_TYPE
-from shim.backends import Backend, Begun, Fragment, Made, Progress, StreamEvent
+from shim.asked import Asked
+from shim.backends import Begun, Fragment, Made, Progress, StreamEvent
 from shim.bodies import parse_json_object, read_json_object
 from shim.callers import caller_of
-from shim.errors import BodyTooLarge, Failure, GenerationFailed, failure_of, log_failure
+from shim.errors import Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
-from shim.generate import EXAMPLE, GENERATE_ERRORS, Asked
+from shim.generate import EXAMPLE, GENERATE_ERRORS
+from shim.generations import Generations
 from shim.keyed_requests import refuse_key
 from shim.leaving import client_left, while_connected
 from shim.openapi import body_of
+from shim.refusals import BodyTooLarge
 from shim.request_id import request_id_of
 from shim.stream_paths import hls_url, stream_headers, stream_url
 from shim.video_stream import VideoStream, first_piece
@@ -36,7 +39,7 @@ _VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "bina
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
-def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter:
+def stream_routes(generations: Generations, store: ObjectStore, limit: int) -> APIRouter:
     """POST and WebSocket of text-to-video-stream."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
 
@@ -53,8 +56,9 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
     )
     async def text_to_video_stream(request: Request) -> Response:
         refuse_key(request)
-        asked = Asked.of(await read_json_object(request, limit), caller_of(request.scope).owner)
-        fragments = Fragments(backend.stream(asked.request, asked.job_id))
+        caller = caller_of(request.scope)
+        asked = Asked.of(await read_json_object(request, limit), caller.owner)
+        fragments = Fragments(generations.stream(caller, asked))
         pieces = fragments.pieces()
         first = await first_piece(request, pieces)
         return VideoStream(first, pieces, stream_headers(fragments.stream_id))
@@ -62,7 +66,7 @@ def stream_routes(backend: Backend, store: ObjectStore, limit: int) -> APIRouter
     @router.websocket(PATH)
     async def text_to_video_socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        conversation = Conversation(websocket, backend, store, limit)
+        conversation = Conversation(websocket, generations, store, limit)
         try:
             await conversation.hold()
         except (EngineError, GenerationFailed) as error:
@@ -93,9 +97,9 @@ class Fragments:
 class Conversation:
     """One WebSocket: the request comes in, then start, fragments between progress, and end."""
 
-    def __init__(self, websocket: WebSocket, backend: Backend, store: ObjectStore, limit: int) -> None:
+    def __init__(self, websocket: WebSocket, generations: Generations, store: ObjectStore, limit: int) -> None:
         self._websocket = websocket
-        self._backend = backend
+        self._generations = generations
         self._store = store
         self._limit = limit
         self._told = ""
@@ -105,8 +109,9 @@ class Conversation:
         """Raises EngineError, GenerationFailed and, when the client leaves, ClientDisconnect."""
         refuse_key(self._websocket)
         body = parse_json_object(await self._first_message())
-        asked = Asked.of(body, caller_of(self._websocket.scope).owner)
-        events = self._backend.stream(asked.request, asked.job_id)
+        caller = caller_of(self._websocket.scope)
+        asked = Asked.of(body, caller.owner)
+        events = self._generations.stream(caller, asked)
         try:
             await while_connected(self._send_all(asked, events), client_left(self._websocket.receive))
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import Interrupted, InvalidInput, MediaUnreadable, Overloaded
 from engine.store.protocol import ObjectInfo, ObjectStore
-from shim.errors import UploadTooLarge
+from shim.refusals import UploadTooLarge
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

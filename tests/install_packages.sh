@@ -13,6 +13,7 @@ need() { # need COMMAND PACKAGE...
 need radosgw ceph-mon ceph-osd radosgw
 need chromium chromium
 need node nodejs
+need redis-server redis-server
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

@@ -42,7 +42,7 @@ class Admission:
                 "A key or token is needed: send it as `Authorization: Bearer ...`, or a key as `X-API-Key: ...`."
             )
         if (key := find_key(self.keys, credential)) is not None:
-            return Caller(f"key:{key.name}", key.name)
+            return Caller(f"key:{key.name}", key.name, "key")
         if self.tokens is None:
             raise refused()
         return await self.tokens.caller(credential)

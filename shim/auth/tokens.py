@@ -76,7 +76,7 @@ class TokenCheck:
         subject = self._claims(token, await self.keys.of(token))["sub"]
         if not (subject.isprintable() and 0 < len(subject) <= MOST_SUBJECT_CHARACTERS):
             raise Unauthorized("The token's `sub` has to be 1 to 200 printable characters.")
-        return Caller(f"jwt:{subject}", subject)
+        return Caller(f"jwt:{subject}", subject, "token")
 
     def _claims(self, token: str, key: VerificationKey) -> dict[str, Any]:
         try:

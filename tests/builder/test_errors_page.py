@@ -8,7 +8,8 @@ import pytest
 
 from builder.errors_page import errors_page
 from engine.errors import EngineError, IdempotencyConflict, NoFace, Overloaded, TtsMisconfigured
-from shim.errors import RangeNotSatisfiable, failure_of
+from shim.errors import failure_of
+from shim.refusals import RangeNotSatisfiable
 
 PAGE = Path(__file__).parents[2] / "docs" / "errors.md"
 

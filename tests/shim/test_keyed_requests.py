@@ -14,8 +14,8 @@ from starlette.requests import HTTPConnection
 from engine.errors import InvalidInput, StillRunning
 from engine.store.local import LocalStore
 from shim.callers import ANYBODY, Caller, set_caller
-from shim.errors import KeyReused, RequestInProgress
 from shim.keyed_requests import KeyedRequests, RequestKey, refuse_key
+from shim.refusals import KeyReused, RequestInProgress
 
 KEPT: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 BODY: dict[str, JsonValue] = {"text": "Hello."}
@@ -73,7 +73,7 @@ def key(given: str = "order-7", body: dict[str, JsonValue] | None = None, **requ
 def request_with(given: str | None, owner: str | None = None, path: str = "/api/v1/session/create") -> HTTPConnection:
     headers = [(b"host", b"test")] + ([] if given is None else [(b"idempotency-key", given.encode())])
     scope = {"type": "http", "method": "POST", "scheme": "http", "path": path, "query_string": b"", "headers": headers}
-    set_caller(scope, ANYBODY if owner is None else Caller(owner, owner))
+    set_caller(scope, ANYBODY if owner is None else Caller(owner, owner, "key"))
     return HTTPConnection(scope)
 
 

@@ -55,8 +55,8 @@ def forged(header: dict[str, Any], signature: str = "") -> str:
 
 
 def test_a_valid_token_says_whose_things_are() -> None:
-    assert caller(shared(), secret_token()) == Caller("jwt:alice", "alice")
-    assert caller(public(), RSA.token()) == caller(public(), CURVE.token()) == Caller("jwt:alice", "alice")
+    assert caller(shared(), secret_token()) == Caller("jwt:alice", "alice", "token")
+    assert caller(public(), RSA.token()) == caller(public(), CURVE.token()) == Caller("jwt:alice", "alice", "token")
 
 
 def test_a_token_without_a_key_id_is_checked_by_the_only_key() -> None:
