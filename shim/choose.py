@@ -12,6 +12,7 @@ from engine.store.choose import choose_store
 from engine.store.protocol import ObjectStore
 from shim.app import Service
 from shim.settings import ShimSettings
+from shim.signing import demand_secret_place
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ def open_service(settings: ShimSettings, environ: Mapping[str, str]) -> Iterator
 
     A key alone chooses nothing: RunPod sets one in all that it runs. Raises ConfigurationError.
     """
+    demand_secret_place(settings.signing_secret, environ)
     store = choose_store(settings, environ)
     if settings.runpod_endpoint_id is not None:
         yield _before_an_endpoint(settings, store)

@@ -10,11 +10,12 @@ from pydantic_settings import NoDecode
 
 from engine.settings import Settings, read_settings_of
 from shim.auth.keys import ApiKey, parse_keys
+from shim.signing import SigningSettings
 
 _LEAST_SECRET_BYTES = 32
 
 
-class ShimSettings(Settings):
+class ShimSettings(SigningSettings, Settings):
     """Read once at start. The README's table is made of these descriptions."""
 
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
