@@ -41,6 +41,9 @@ class Rule:
 REQUESTS = Rule("requests", DAY)
 """What came of the REST server's requests with an `Idempotency-Key`."""
 
+LEASES = Rule("leases", DAY)
+"""What the REST server's generations hold while they go on, by what they are counted for."""
+
 
 def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
     """What is kept for ever has no rule.
@@ -56,6 +59,7 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         Rule("workers", WORKERS),
         Rule("proofs", DAY),
         REQUESTS,
+        LEASES,
     )
 
 

@@ -29,6 +29,7 @@ def test_every_kind_has_its_own_whole_days_under_the_prefix() -> None:
         "faces/prod/workers/": 7,
         "faces/prod/proofs/": 1,
         "faces/prod/requests/": 1,
+        "faces/prod/leases/": 1,
     }
 
 
@@ -38,7 +39,8 @@ def test_sessions_and_avatars_never_expire_by_rule() -> None:
 
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
-    assert set(days(lifecycle(Lifetimes(None, None, None), ""))) == {"streams/", "workers/", "proofs/", "requests/"}
+    folders = {"streams/", "workers/", "proofs/", "requests/", "leases/"}
+    assert set(days(lifecycle(Lifetimes(None, None, None), ""))) == folders
 
 
 def test_uploads_in_parts_that_nobody_finishes_go_after_a_day() -> None:
@@ -60,6 +62,6 @@ def test_a_bucket_accepts_and_keeps_the_rules(moto: S3Endpoint, prefix: str) -> 
     configuration = json.loads(json.dumps(lifecycle(LIFETIMES, prefix)))
     client.put_bucket_lifecycle_configuration(Bucket="lifecycle", LifecycleConfiguration=configuration)
     kept = client.get_bucket_lifecycle_configuration(Bucket="lifecycle")["Rules"]
-    assert len({rule["ID"] for rule in kept}) == len(configuration["Rules"]) == 8
+    assert len({rule["ID"] for rule in kept}) == len(configuration["Rules"]) == 9
     assert days({"Rules": kept}) == days(configuration)
     assert [rule["Filter"]["Prefix"] for rule in kept if "AbortIncompleteMultipartUpload" in rule] == [prefix]

@@ -28,6 +28,7 @@ def test_each_kind_goes_after_its_own_time() -> None:
         "workers": 7,
         "proofs": 1,
         "requests": 1,
+        "leases": 1,
     }
 
 
@@ -36,7 +37,8 @@ def test_a_jobs_record_stays_a_day_however_short_its_outputs_live() -> None:
 
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
-    assert [rule.folder for rule in rules(Lifetimes(None, None, None))] == ["streams", "workers", "proofs", "requests"]
+    kept = [rule.folder for rule in rules(Lifetimes(None, None, None))]
+    assert kept == ["streams", "workers", "proofs", "requests", "leases"]
 
 
 def test_sessions_and_avatars_have_no_rule() -> None:
