@@ -26,6 +26,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -34,9 +35,11 @@ from engine.cancel import CancelToken
 from engine.engine import Engine, Job
 from engine.errors import EngineError, InternalError
 from engine.settings import Settings, read_settings
+from engine.speech.choose import choose_catalogue
 from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.boot import BootPhases, process_age, record_boot
+from worker.catalogue import keep_in_background
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.refresh import Refresh
 from worker.result import checked, failure
@@ -111,6 +114,7 @@ def serve(
             return local.run(start, handler, Path("outputs"), sys.stdout)
         sdk.register_checks(runpod, engine.checks())
         record_boot(engine, phases, environ)
+        keep_in_background(engine.store, choose_catalogue(settings), lambda: datetime.now(UTC))
         with engine.housekeeping():
             start(refresh.around(handler) if mode is sdk.Mode.QUEUE else handler)
         return 0

@@ -21,6 +21,7 @@ from shim.auth.admission import admission_of
 from shim.auth.gate import Gate
 from shim.avatars import avatar_routes
 from shim.backends import Backend
+from shim.catalogues import Catalogues, source_for
 from shim.docs import add_docs
 from shim.errors import (
     GenerationFailed,
@@ -50,6 +51,7 @@ from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
 from shim.turnstile import Turnstile
 from shim.uploads import Uploads
+from shim.voices import voice_routes
 
 TITLE = "Talking avatar"
 DESCRIPTION = """Text or audio becomes a lip-synced video of a person's face.
@@ -119,6 +121,7 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
     app.include_router(stream_routes(generations, store, body_limit(settings)))
     app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now))))
     app.include_router(file_routes(Outputs(store, service.records)))
+    app.include_router(voice_routes(Catalogues(store, source_for(settings), _now)))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)
 
 

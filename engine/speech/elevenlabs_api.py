@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ import httpx
 from pydantic import SecretStr
 
 from engine.speech.elevenlabs_failures import Failed, classify, damaged, no_answer, read_refusal
+from engine.speech.elevenlabs_key import KeyHeader
 from engine.speech.elevenlabs_parts import Part
 from engine.speech.elevenlabs_reply import LineSplitter, TimedSound, read_line
 from engine.speech.settings import SpeechSettings
@@ -24,17 +25,6 @@ _LONGEST_REFUSAL = 65_536
 Sleep = Callable[[float], Awaitable[None]]
 Jitter = Callable[[], float]
 """Gives a number from 0 to 1: a wait lasts between 3/4 and 5/4 of what is stated."""
-
-
-class _KeyHeader(httpx.Auth):
-    """Sets the key as the request leaves, so that it stands in no client's and no request's own settings."""
-
-    def __init__(self, key: SecretStr) -> None:
-        self._key = key
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["xi-api-key"] = self._key.get_secret_value()
-        yield request
 
 
 @dataclass(frozen=True)
@@ -89,7 +79,7 @@ class ElevenLabsApi:
                 f"{self._base_url}/v1/text-to-speech/{quote(delivery.voice_id, safe='')}/stream/with-timestamps",
                 params={"output_format": self._output_format},
                 json=_body(part, delivery),
-                auth=_KeyHeader(self._key),
+                auth=KeyHeader(self._key),
                 timeout=TIMEOUT,
                 follow_redirects=False,
             ) as response:

@@ -1,4 +1,4 @@
-"""A server on loopback that speaks ElevenLabs' ``stream/with-timestamps``, well or badly as a test says.
+"""A server on loopback that speaks ElevenLabs' ``stream/with-timestamps`` and lists, well or badly as a test says.
 
 In a test::
 
@@ -21,8 +21,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
@@ -30,92 +30,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from tests.servers.elevenlabs_account import Account
+from tests.servers.elevenlabs_refusals import REFUSALS, older
+from tests.servers.elevenlabs_refusals import Behaviour as Behaviour
+
 CHARACTER_SECONDS = 0.06
 CHARACTERS_A_LINE = 24
 _PATH = re.compile(r"/v1/text-to-speech/([^/]+)/stream/with-timestamps")
-
-
-class Behaviour(StrEnum):
-    """How one request is answered."""
-
-    GOOD = "good"
-    SMALL_WRITES = "small_writes"
-    ODD_LINES = "odd_lines"
-    SLOW = "slow"
-    ON_COMMAND = "on_command"
-    STALL = "stall"
-    HANG = "hang"
-    CUT_AT_ONCE = "cut_at_once"
-    CUT_MID_STREAM = "cut_mid_stream"
-    TRUNCATED_BASE64 = "truncated_base64"
-    MALFORMED_LINE = "malformed_line"
-    LATE_MALFORMED_LINE = "late_malformed_line"
-    UNEQUAL_ALIGNMENT = "unequal_alignment"
-    ODD_PCM = "odd_pcm"
-    NO_SOUND = "no_sound"
-    LATE_TIMES = "late_times"
-    HTML_200 = "html_200"
-    INVALID_KEY = "invalid_key"
-    UNUSUAL_ACTIVITY = "unusual_activity"
-    OLD_QUOTA = "old_quota"
-    NO_CREDITS = "no_credits"
-    PAID_VOICE = "paid_voice"
-    PAID_FORMAT = "paid_format"
-    FORBIDDEN_FORMAT = "forbidden_format"
-    VOICE_NOT_FOUND = "voice_not_found"
-    OLD_VOICE_NOT_FOUND = "old_voice_not_found"
-    UNKNOWN_PATH = "unknown_path"
-    TEXT_TOO_LONG = "text_too_long"
-    UNSUPPORTED_MODEL = "unsupported_model"
-    ECHOED_KEY = "echoed_key"
-    VALIDATION = "validation"
-    TOO_MANY_CONCURRENT = "too_many_concurrent"
-    SYSTEM_BUSY = "system_busy"
-    RATE_LIMIT = "rate_limit"
-    PLAIN_429 = "plain_429"
-    SERVER_ERROR = "server_error"
-    HTML_502 = "html_502"
-    HTML_403 = "html_403"
-    REDIRECT = "redirect"
-
-
-def _today(kind: str, code: str, message: str, param: str | None = None) -> dict[str, Any]:
-    detail = {"type": kind, "code": code, "message": message, "status": code, "request_id": "r-1"}
-    return {"detail": detail | ({"param": param} if param else {})}
-
-
-def _older(status: str, message: str) -> dict[str, Any]:
-    return {"detail": {"status": status, "message": message}}
-
-
-_HTML = "<html><body><h1>Something stands between</h1></body></html>"
-_REFUSALS: dict[Behaviour, tuple[int, dict[str, Any] | str]] = {
-    Behaviour.INVALID_KEY: (401, _today("authentication_error", "invalid_api_key", "Invalid API key")),
-    Behaviour.UNUSUAL_ACTIVITY: (401, _older("detected_unusual_activity", "Unusual activity detected.")),
-    Behaviour.OLD_QUOTA: (401, _older("quota_exceeded", "You have 3 credits remaining, 90 are required.")),
-    Behaviour.NO_CREDITS: (402, _today("payment_required", "insufficient_credits", "Not enough credits")),
-    Behaviour.PAID_VOICE: (402, _today("payment_required", "paid_plan_required", "This voice needs a paid plan.")),
-    Behaviour.PAID_FORMAT: (402, _today("payment_required", "paid_plan_required", "This format needs a paid plan.")),
-    Behaviour.FORBIDDEN_FORMAT: (403, _older("only_for_creator+", "This output format is for Creator and above.")),
-    Behaviour.VOICE_NOT_FOUND: (404, _today("not_found", "voice_not_found", "No such voice", "voice_id")),
-    Behaviour.OLD_VOICE_NOT_FOUND: (400, _older("voice_not_found", "A voice with that id was not found.")),
-    Behaviour.UNKNOWN_PATH: (404, {"detail": "Not Found"}),
-    Behaviour.TEXT_TOO_LONG: (400, _older("max_character_limit_exceeded", "The text is too long.")),
-    Behaviour.UNSUPPORTED_MODEL: (400, _today("validation_error", "unsupported_model", "No model of that name")),
-    Behaviour.VALIDATION: (
-        422,
-        {"detail": [{"loc": ["body", "voice_settings", "speed"], "msg": "too fast", "type": "value_error"}]},
-    ),
-    Behaviour.TOO_MANY_CONCURRENT: (429, _today("rate_limit_error", "concurrent_limit_exceeded", "Too many at once")),
-    Behaviour.SYSTEM_BUSY: (429, _older("system_busy", "The system is busy.")),
-    Behaviour.RATE_LIMIT: (429, _today("rate_limit_error", "rate_limit_exceeded", "Slow down")),
-    Behaviour.PLAIN_429: (429, ""),
-    Behaviour.SERVER_ERROR: (500, _today("server_error", "internal_error", "Something went wrong")),
-    Behaviour.HTML_502: (502, _HTML),
-    Behaviour.HTML_403: (403, _HTML),
-    Behaviour.HTML_200: (200, _HTML),
-    Behaviour.REDIRECT: (307, ""),
-}
 
 
 @dataclass(frozen=True)
@@ -164,18 +85,30 @@ class _Handler(BaseHTTPRequestHandler):
         match = _PATH.fullmatch(url.path)
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if match is None:
-            self._refuse(*_REFUSALS[Behaviour.UNKNOWN_PATH])
+            self._refuse(*REFUSALS[Behaviour.UNKNOWN_PATH])
             return
         output_format = parse_qs(url.query).get("output_format", ["mp3_44100_128"])[0]
         asked = Asked(unquote(match[1]), output_format, self.headers["xi-api-key"], body, time.monotonic())
         with self.server.board.serving(asked) as behaviour:
             self._answer(behaviour, asked)
 
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+        with self.server.board.listing(url.path, self.headers["xi-api-key"]) as behaviour:
+            if behaviour in REFUSALS:
+                self._refuse(*REFUSALS[behaviour])
+            elif behaviour is Behaviour.HANG:
+                self._goes_on(never=True)
+            else:
+                status, body = self.server.board.account.reply(url.path, asked)
+                self._refuse(status, json.dumps(body), "application/json")
+
     def _answer(self, behaviour: Behaviour, asked: Asked) -> None:
         if behaviour is Behaviour.ECHOED_KEY:
-            self._refuse(400, _older("invalid_parameters", f"The key {asked.key} cannot\n do {'so ' * 200}"))
-        elif behaviour in _REFUSALS:
-            self._refuse(*_REFUSALS[behaviour])
+            self._refuse(400, older("invalid_parameters", f"The key {asked.key} cannot\n do {'so ' * 200}"))
+        elif behaviour in REFUSALS:
+            self._refuse(*REFUSALS[behaviour])
         elif behaviour is Behaviour.HANG:
             self._goes_on(never=True)
         elif behaviour is Behaviour.CUT_AT_ONCE:
@@ -183,10 +116,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._stream(behaviour, [*lines_of(asked.body["text"], int(asked.output_format.removeprefix("pcm_")))])
 
-    def _refuse(self, status: int, body: dict[str, Any] | str) -> None:
+    def _refuse(self, status: int, body: dict[str, Any] | str, content_type: str | None = None) -> None:
         sent = (body if isinstance(body, str) else json.dumps(body)).encode()
         self.send_response(status)
-        self.send_header("content-type", "text/html" if isinstance(body, str) else "application/json")
+        self.send_header("content-type", content_type or ("text/html" if isinstance(body, str) else "application/json"))
         self.send_header("content-length", str(len(sent)))
         self.send_header("location", "/elsewhere")
         self.end_headers()
@@ -311,6 +244,9 @@ class _Board:
         self.lines = threading.Semaphore(0)
         self.script: deque[Behaviour] = deque()
         self.requests: list[Asked] = []
+        self.list_script: deque[Behaviour] = deque()
+        self.listings: list[str] = []
+        self.account = Account()
         self.at_once = 0
         self.most_at_once = 0
 
@@ -327,6 +263,14 @@ class _Board:
     def end(self) -> None:
         with self._lock:
             self.at_once -= 1
+
+    @contextmanager
+    def listing(self, path: str, key: str | None) -> Iterator[Behaviour]:
+        """A request for a list: one without a key is refused."""
+        with self._lock:
+            self.listings.append(path)
+            scripted = self.list_script.popleft() if self.list_script else Behaviour.GOOD
+        yield scripted if key else Behaviour.INVALID_KEY
 
 
 class _HttpServer(ThreadingHTTPServer):
@@ -358,6 +302,16 @@ class ElevenLabsServer:
         return self._server.board.requests
 
     @property
+    def listings(self) -> list[str]:
+        """The paths of the lists that were asked for."""
+        return self._server.board.listings
+
+    @property
+    def account(self) -> Account:
+        """What the lists are of; a test may change it."""
+        return self._server.board.account
+
+    @property
     def most_at_once(self) -> int:
         return self._server.board.most_at_once
 
@@ -369,6 +323,10 @@ class ElevenLabsServer:
     def script(self, *behaviours: Behaviour) -> None:
         """How the next requests are answered, in order; those after them are good."""
         self._server.board.script.extend(behaviours)
+
+    def script_lists(self, *behaviours: Behaviour) -> None:
+        """The same for requests for lists, each of which is answered well, refused, or never."""
+        self._server.board.list_script.extend(behaviours)
 
     def send_lines(self, count: int) -> None:
         """Let so many more lines of ON_COMMAND go out."""

@@ -38,6 +38,8 @@ def test_the_description_has_every_path_with_its_errors(server: Server) -> None:
         "GET /api/v1/generate/audio/{filename}",
         "GET /api/v1/generate/captions/{filename}",
         "GET /api/v1/generate/thumbnail/{filename}",
+        "GET /api/v1/voices",
+        "GET /api/v1/models",
     }
     for item in document["paths"].values():
         for operation in item.values():
