@@ -37,6 +37,11 @@ from shim.generate import body_limit, generate_routes
 from shim.generations import Generations
 from shim.health import health_routes
 from shim.keyed_requests import KeyedRequests
+from shim.limits.addresses import TrustedProxies
+from shim.limits.generations import SessionGenerations
+from shim.limits.leases import Leases
+from shim.limits.rates import RateLimits
+from shim.links import Links
 from shim.live import live_routes
 from shim.metrics.backend import MeasuredBackend
 from shim.metrics.instruments import Instruments
@@ -47,6 +52,7 @@ from shim.relay import Relay
 from shim.request_id import Door, request_id_of
 from shim.sessions import session_routes
 from shim.settings import ShimSettings
+from shim.signing import SigningSecret
 from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
 from shim.turnstile import Turnstile
@@ -74,18 +80,24 @@ def create_app(service: Service) -> ASGIApp:
     admission = admission_of(service.settings)
     instruments = Instruments()
     measured = replace(service, backend=MeasuredBackend(service.backend, instruments))
-    gate = Gate(create_api(measured, is_guarded=admission.is_guarded), admission)
+    secret = SigningSecret(service.settings.signing_secret, service.store)
+    links = Links(secret, service.settings.link_seconds, admission.is_guarded)
+    api = create_api(measured, secret, links)
+    gate = Gate(RateLimits(api, service.settings), admission, links)
     meter = RequestMeter(gate, instruments)
     page = MetricsPage(meter, instruments, service.backend, service.settings.metrics_token)
-    return Door(page, _tell_defect)
+    return Door(TrustedProxies(page, service.settings.trusted_proxies), _tell_defect)
 
 
-def create_api(service: Service, *, is_guarded: bool) -> FastAPI:
+def create_api(service: Service, secret: SigningSecret, links: Links) -> FastAPI:
     """The paths, for requests that have a caller. The lifespan starts and closes the backend."""
     uploads = Uploads(service.store, service.settings.max_avatar_bytes)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if links.is_guarded:
+            # Read here, so that no request waits for it in the event loop.
+            await asyncio.to_thread(secret.key, "links")
         await service.backend.start()
         try:
             yield
@@ -101,25 +113,27 @@ def create_api(service: Service, *, is_guarded: bool) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
-        is_guarded=is_guarded,
+        is_guarded=links.is_guarded,
     )
-    _add_routes(app, service, uploads)
+    _add_routes(app, service, uploads, links)
     add_docs(app)
     _add_error_handlers(app)
     return app
 
 
-def _add_routes(app: FastAPI, service: Service, uploads: Uploads) -> None:
+def _add_routes(app: FastAPI, service: Service, uploads: Uploads, links: Links) -> None:
     backend, store, settings = service.backend, service.store, service.settings
     expires_at = Lifetimes.of(settings).upload_expires_at
     keyed = KeyedRequests(store, _now)
-    generations = Generations(backend, Turnstile(()))
+    leases = Leases(store, _now)
+    checks = (SessionGenerations(leases, settings.session_generations),)
+    generations = Generations(backend, Turnstile(checks))
     app.include_router(health_routes(backend))
     app.include_router(session_routes(backend, keyed))
     app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
-    app.include_router(generate_routes(generations, store, body_limit(settings), keyed))
-    app.include_router(stream_routes(generations, store, body_limit(settings)))
-    app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now))))
+    app.include_router(generate_routes(generations, store, body_limit(settings), keyed, links))
+    app.include_router(stream_routes(generations, store, body_limit(settings), links))
+    app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now)), links))
     app.include_router(file_routes(Outputs(store, service.records)))
     app.include_router(voice_routes(Catalogues(store, source_for(settings), _now)))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)

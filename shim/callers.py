@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from starlette.types import Scope
@@ -35,19 +35,23 @@ class Caller:
     owner: whom what it makes belongs to; None where everybody is let in, and everything is everybody's.
     name: what logs and the usage report call it.
     grant: what a browser's token is limited to.
+    link: the query that a link's caller came with: a secret until it expires.
+    address: where it asks from, as far as requests are counted by that; no part of who it is.
     """
 
     owner: str | None
     name: str
     kind: CallerKind
     grant: Grant | None = None
+    link: str | None = field(default=None, repr=False)
+    address: str = field(default="", compare=False, repr=False)
 
     def owns(self, owner: str | None) -> bool:
         """Whether something of that owner is there for this caller: to all others it is as if it weren't.
 
-        The gate lets a link in to the one thing that it was signed for, whoever owns it.
+        A link's caller is its owner, and the gate lets it in to the one thing that the link was signed for.
         """
-        return self.kind == "link" or owner == self.owner
+        return owner == self.owner
 
 
 ANYBODY = Caller(None, "anybody", "anybody")
@@ -60,5 +64,5 @@ def caller_of(scope: Scope) -> Caller:
 
 
 def set_caller(scope: Scope, caller: Caller) -> None:
-    """Called by the gate alone."""
+    """Called by the gate, and by the rate limits, which add the address."""
     scope[_KEY] = caller

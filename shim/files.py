@@ -16,8 +16,9 @@ from engine.schemas import Generated
 from engine.speech.voice import Word
 from engine.store.protocol import ObjectInfo, ObjectStore
 from shim.backends import Made
-from shim.callers import caller_of
+from shim.callers import Caller, caller_of
 from shim.errors import ErrorReply
+from shim.links import Links
 from shim.ranges import Validators
 from shim.refusals import OutputNotFound
 from shim.replies import VideoReply
@@ -33,48 +34,56 @@ _SRT = re.compile(rf"captions{_NAME}\.srt")
 _THUMBNAIL = re.compile(rf"thumbnail{_NAME}\.jpg")
 
 
-def reply_of(made: Made, store: ObjectStore, warnings: list[str]) -> VideoReply:
-    """The finished video with this server's paths. ``warnings``: what the request had that was ignored."""
+def reply_of(made: Made, store: ObjectStore, warnings: list[str], links: Links, caller: Caller) -> VideoReply:
+    """The finished video with this server's addresses, as the caller is told them. ``warnings``: what the request had
+    that was ignored."""
     generated, record_id = made.generated, made.record_id
     fields = generated.model_dump()
     fields["warnings"] = [*generated.warnings, *warnings]
-    address = store.url(generated.video_key)
+    stored = store.url(generated.video_key)
+
+    def address(path: str) -> str:
+        return links.address(f"{PREFIX}/{path}", caller)
+
     return VideoReply(
         **fields,
         job_id=record_id,
-        video_url=f"{PREFIX}/video/output_{record_id}.mp4",
-        audio_url=f"{PREFIX}/audio/audio_{record_id}.mp3",
-        captions_url=f"{PREFIX}/captions/captions_{record_id}.vtt",
-        subtitles_url=f"{PREFIX}/captions/captions_{record_id}.srt",
-        thumbnail_url=f"{PREFIX}/thumbnail/thumbnail_{record_id}.jpg",
-        download_url=address if address.startswith(("http://", "https://")) else None,
+        video_url=address(f"video/output_{record_id}.mp4"),
+        audio_url=None if generated.audio_key is None else address(f"audio/audio_{record_id}.mp3"),
+        captions_url=address(f"captions/captions_{record_id}.vtt"),
+        subtitles_url=address(f"captions/captions_{record_id}.srt"),
+        thumbnail_url=address(f"thumbnail/thumbnail_{record_id}.jpg"),
+        download_url=stored if stored.startswith(("http://", "https://")) else None,
     )
 
 
 class Outputs:
-    """Finds an owner's files by name. Every method blocks, and raises OutputNotFound and what the store raises."""
+    """Finds a caller's files by name. Every method blocks, and raises OutputNotFound and what the store raises."""
 
     def __init__(self, store: ObjectStore, records: Records) -> None:
         self._store = store
         self._records = records
 
-    def video(self, name: str, owner: str | None) -> ServedFile:
-        return self._stored(name, self._generated(_VIDEO, name, owner).video_key, "video/mp4")
+    def video(self, name: str, caller: Caller) -> ServedFile:
+        return self._stored(name, self._generated(_VIDEO, name, caller).video_key, "video/mp4")
 
-    def audio(self, name: str, owner: str | None) -> ServedFile:
-        return self._stored(name, self._generated(_AUDIO, name, owner).audio_key, "audio/mpeg")
+    def audio(self, name: str, caller: Caller) -> ServedFile:
+        key = self._generated(_AUDIO, name, caller).audio_key
+        if key is None:
+            raise OutputNotFound("The video is silent: it has no file of sound.")
+        return self._stored(name, key, "audio/mpeg")
 
-    def thumbnail(self, name: str, owner: str | None) -> ServedFile:
-        return self._stored(name, self._generated(_THUMBNAIL, name, owner).thumbnail_key, "image/jpeg")
+    def thumbnail(self, name: str, caller: Caller) -> ServedFile:
+        return self._stored(name, self._generated(_THUMBNAIL, name, caller).thumbnail_key, "image/jpeg")
 
-    def captions(self, name: str, owner: str | None) -> ServedFile:
+    def captions(self, name: str, caller: Caller) -> ServedFile:
         if name.endswith(".srt"):
-            return self._subtitles(name, owner)
-        return self._stored(name, self._generated(_VTT, name, owner).captions_key, "text/vtt; charset=utf-8")
+            return self._subtitles(name, caller)
+        return self._stored(name, self._generated(_VTT, name, caller).captions_key, "text/vtt; charset=utf-8")
 
-    def _subtitles(self, name: str, owner: str | None) -> ServedFile:
+    def _subtitles(self, name: str, caller: Caller) -> ServedFile:
         """Made of the words; they go when the captions do."""
-        generated = self._generated(_SRT, name, owner)
+        generated = self._generated(_SRT, name, caller)
         info = self._info(generated.captions_key)
         body = srt([Word(word.text, word.start, word.end) for word in generated.words]).encode()
         validators = Validators(f"{info.etag}-srt", info.modified)
@@ -89,10 +98,10 @@ class Outputs:
             raise OutputNotFound("The file is gone: it has expired, or its session was deleted.")
         return info
 
-    def _generated(self, form: re.Pattern[str], name: str, owner: str | None) -> Generated:
+    def _generated(self, form: re.Pattern[str], name: str, caller: Caller) -> Generated:
         match = form.fullmatch(name)
         record = self._records.jobs.get(match[1]) if match else None
-        if record is None or record.owner != owner or record.state != "done" or record.result is None:
+        if record is None or not caller.owns(record.owner) or record.state != "done" or record.result is None:
             raise OutputNotFound("There is no such file. Use the addresses that a generate answers with.")
         return Generated.model_validate(record.result)
 
@@ -108,17 +117,17 @@ def file_routes(outputs: Outputs) -> APIRouter:
 
 
 def _serve(
-    router: APIRouter, kind: str, find: Callable[[str, str | None], ServedFile], content_type: str, summary: str
+    router: APIRouter, kind: str, find: Callable[[str, Caller], ServedFile], content_type: str, summary: str
 ) -> None:
     async def get(
         request: Request,
         filename: str,
         download: str = Query("", description="`1`: the browser saves the file instead of showing it."),
     ) -> Response:
-        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope).owner))
+        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope)))
 
     async def head(request: Request, filename: str) -> Response:
-        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope).owner))
+        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope)))
 
     path = f"/{kind}/{{filename}}"
     file = {"content": {content_type: {"schema": {"type": "string", "format": "binary"}}}}

@@ -18,6 +18,7 @@ from shim.errors import ErrorReply
 from shim.files import PREFIX, reply_of
 from shim.generations import Generations
 from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
+from shim.links import Links
 from shim.openapi import body_of
 from shim.replies import VideoReply
 
@@ -45,7 +46,9 @@ def body_limit(settings: Settings) -> int:
     return settings.max_audio_bytes * 4 // 3 + 4 * settings.max_text_characters + _OTHER_FIELDS_BYTES
 
 
-def generate_routes(generations: Generations, store: ObjectStore, limit: int, keyed: KeyedRequests) -> APIRouter:
+def generate_routes(
+    generations: Generations, store: ObjectStore, limit: int, keyed: KeyedRequests, links: Links
+) -> APIRouter:
     """POST text-to-video."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
 
@@ -65,6 +68,6 @@ def generate_routes(generations: Generations, store: ObjectStore, limit: int, ke
             made = await generations.make(caller, asked)
         else:
             made = await keyed.once(key, _MADE, lambda name: generations.make(caller, asked.named(name)))
-        return reply_of(made, store, asked.warnings)
+        return reply_of(made, store, asked.warnings, links, caller)
 
     return router

@@ -15,11 +15,12 @@ from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.files import PREFIX
 from shim.leaving import client_left, while_connected
+from shim.links import Links
 from shim.ranges import Validators
 from shim.relay import Relay
 from shim.serving import ServedFile, respond
 from shim.stored_streams import stream_not_found
-from shim.stream_paths import stream_headers
+from shim.stream_paths import stream_headers, stream_path
 from shim.video_stream import VideoStream, first_piece
 
 IMMUTABLE = "private, max-age=86400, immutable"
@@ -36,21 +37,21 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def live_routes(relay: Relay) -> APIRouter:
+def live_routes(relay: Relay, links: Links) -> APIRouter:
     """A stream's addresses: the video, its playlist, and what the playlist names."""
     router = APIRouter(prefix=f"{PREFIX}/stream/{{stream_id}}", tags=["Streams"])
-    _add_video(router, relay)
-    _add_playlist(router, relay)
+    _add_video(router, relay, links)
+    _add_playlist(router, relay, links)
     _add_files(router, relay)
     return router
 
 
-def playlist_of(stream_id: str, state: StreamState) -> str:
-    """The stream's playlist, with addresses relative to its own."""
+def playlist_of(stream_id: str, state: StreamState, query: str) -> str:
+    """The stream's playlist, with addresses relative to its own. ``query``: what lets a player in to them, if any."""
     keys = RunKeys(stream_id, state.run)
 
     def address(key: str) -> str:
-        return key.removeprefix(stream_folder(stream_id))
+        return key.removeprefix(stream_folder(stream_id)) + query
 
     segments = [
         Segment(seconds=segment.seconds, url=address(keys.segment(number)))
@@ -59,7 +60,7 @@ def playlist_of(stream_id: str, state: StreamState) -> str:
     return playlist(address(keys.init) if segments else None, segments, ended=state.state == "done")
 
 
-def _add_video(router: APIRouter, relay: Relay) -> None:
+def _add_video(router: APIRouter, relay: Relay, links: Links) -> None:
     @router.get(
         "",
         summary="Follow a stream: the video while it is made, and later.",
@@ -72,15 +73,16 @@ def _add_video(router: APIRouter, relay: Relay) -> None:
         await _demand_owned(request, relay, stream_id)
         pieces = relay.video(stream_id)
         first = await first_piece(request, pieces)
-        return VideoStream(first, pieces, stream_headers(stream_id))
+        return VideoStream(first, pieces, stream_headers(stream_id, links, caller_of(request.scope)))
 
 
-def _add_playlist(router: APIRouter, relay: Relay) -> None:
+def _add_playlist(router: APIRouter, relay: Relay, links: Links) -> None:
     async def get_playlist(request: Request, stream_id: str) -> Response:
         await _demand_owned(request, relay, stream_id)
         state = await while_connected(relay.begun(stream_id, _is_playable), client_left(request.receive))
         headers = {"Cache-Control": "no-store"}
-        return Response(playlist_of(stream_id, state), headers=headers, media_type=PLAYLIST_TYPE)
+        _, mark, query = links.address(stream_path(stream_id), caller_of(request.scope)).partition("?")
+        return Response(playlist_of(stream_id, state, mark + query), headers=headers, media_type=PLAYLIST_TYPE)
 
     router.add_api_route(
         "/index.m3u8",
@@ -135,7 +137,7 @@ def _demand(form: re.Pattern[str], given: str) -> None:
 async def _demand_owned(request: Request, relay: Relay, stream_id: str) -> None:
     """Raises StreamNotFound for what is no stream of the caller's."""
     _demand(_ID, stream_id)
-    await asyncio.to_thread(relay.streams.demand_owned, stream_id, caller_of(request.scope).owner)
+    await asyncio.to_thread(relay.streams.demand_owned, stream_id, caller_of(request.scope))
 
 
 def _file(relay: Relay, key: str) -> ServedFile:

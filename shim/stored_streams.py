@@ -13,6 +13,7 @@ from engine.jobs import LEASE
 from engine.records import JobRecord, Records
 from engine.store.protocol import ObjectStore, StoredObject
 from engine.streams.layout import StreamState, state_key
+from shim.callers import Caller
 from shim.errors import GenerationFailed
 from shim.job_end import Ended, told_end
 from shim.refusals import StreamNotFound
@@ -26,10 +27,10 @@ class StoredStreams:
     records: Records
     now: Callable[[], datetime]
 
-    def demand_owned(self, stream_id: str, owner: str | None) -> None:
+    def demand_owned(self, stream_id: str, caller: Caller) -> None:
         """Raises StreamNotFound for another owner's stream. One whose job's record is gone is nobody's."""
         record = self.records.jobs.get(stream_id)
-        if (None if record is None else record.owner) != owner:
+        if not caller.owns(None if record is None else record.owner):
             raise stream_not_found()
 
     def state(self, stream_id: str) -> StreamState | None:

@@ -26,10 +26,11 @@ from shim.generate import EXAMPLE, GENERATE_ERRORS
 from shim.generations import Generations
 from shim.keyed_requests import refuse_key
 from shim.leaving import client_left, while_connected
+from shim.links import Links
 from shim.openapi import body_of
 from shim.refusals import BodyTooLarge
 from shim.request_id import request_id_of
-from shim.stream_paths import hls_url, stream_headers, stream_url
+from shim.stream_paths import hls_path, stream_headers, stream_path
 from shim.video_stream import VideoStream, first_piece
 
 PATH = "/text-to-video-stream"
@@ -39,7 +40,7 @@ _VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "bina
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
-def stream_routes(generations: Generations, store: ObjectStore, limit: int) -> APIRouter:
+def stream_routes(generations: Generations, store: ObjectStore, limit: int, links: Links) -> APIRouter:
     """POST and WebSocket of text-to-video-stream."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
 
@@ -61,12 +62,12 @@ def stream_routes(generations: Generations, store: ObjectStore, limit: int) -> A
         fragments = Fragments(generations.stream(caller, asked))
         pieces = fragments.pieces()
         first = await first_piece(request, pieces)
-        return VideoStream(first, pieces, stream_headers(fragments.stream_id))
+        return VideoStream(first, pieces, stream_headers(fragments.stream_id, links, caller))
 
     @router.websocket(PATH)
     async def text_to_video_socket(websocket: WebSocket) -> None:
         await websocket.accept()
-        conversation = Conversation(websocket, generations, store, limit)
+        conversation = Conversation(websocket, generations, store, limit, links)
         try:
             await conversation.hold()
         except (EngineError, GenerationFailed) as error:
@@ -97,11 +98,15 @@ class Fragments:
 class Conversation:
     """One WebSocket: the request comes in, then start, fragments between progress, and end."""
 
-    def __init__(self, websocket: WebSocket, generations: Generations, store: ObjectStore, limit: int) -> None:
+    def __init__(
+        self, websocket: WebSocket, generations: Generations, store: ObjectStore, limit: int, links: Links
+    ) -> None:
         self._websocket = websocket
         self._generations = generations
         self._store = store
         self._limit = limit
+        self._links = links
+        self._caller = caller_of(websocket.scope)
         self._told = ""
         self._stream_id = ""
 
@@ -109,9 +114,8 @@ class Conversation:
         """Raises EngineError, GenerationFailed and, when the client leaves, ClientDisconnect."""
         refuse_key(self._websocket)
         body = parse_json_object(await self._first_message())
-        caller = caller_of(self._websocket.scope)
-        asked = Asked.of(body, caller.owner)
-        events = self._generations.stream(caller, asked)
+        asked = Asked.of(body, self._caller.owner)
+        events = self._generations.stream(self._caller, asked)
         try:
             await while_connected(self._send_all(asked, events), client_left(self._websocket.receive))
         finally:
@@ -147,8 +151,8 @@ class Conversation:
         told = {
             "job_id": self._stream_id,
             "content_type": MEDIA_TYPE,
-            "stream_url": stream_url(self._stream_id),
-            "hls_url": hls_url(self._stream_id),
+            "stream_url": self._links.address(stream_path(self._stream_id), self._caller),
+            "hls_url": self._links.address(hls_path(self._stream_id), self._caller),
         }
         await self._websocket.send_json({"type": "start", **told, "warnings": asked.warnings})
 
@@ -159,8 +163,9 @@ class Conversation:
             case Progress(stage, share):
                 await self._send_progress(stage, share)
             case Made():
-                reply = reply_of(event, self._store, asked.warnings).model_dump(mode="json", exclude_none=True)
-                await self._websocket.send_json({"type": "end", **reply})
+                reply = reply_of(event, self._store, asked.warnings, self._links, self._caller)
+                fields = reply.model_dump(mode="json", exclude_none=True)
+                await self._websocket.send_json({"type": "end", **fields})
 
     async def _send_progress(self, stage: str, share: float) -> None:
         """Every hundredth of the work once."""

@@ -20,7 +20,9 @@ from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_api, create_app
 from shim.auth.keys import ApiKey, hash_of
+from shim.links import Links
 from shim.settings import ShimSettings
+from shim.signing import SigningSecret
 from tests.shim.auth.signing import SECRET, Signer, provider, secret_token
 from tests.shim.errors import error_of
 from tests.shim.test_app import FailingBackend, ask
@@ -48,7 +50,9 @@ def routes(app: Any) -> Iterator[Any]:
 def asked_for(folder: Path) -> set[tuple[str, str]]:
     """Every method and path that the app has; WEBSOCKET is one of the methods."""
     found = set()
-    for route in routes(create_api(service(folder), is_guarded=True)):
+    served = service(folder)
+    secret = SigningSecret(None, served.store)
+    for route in routes(create_api(served, secret, Links(secret, 60, is_guarded=True))):
         path = re.sub(r"\{[^}]*\}", "abc123", route.path)
         methods = {"GET"} if isinstance(route, Mount) else getattr(route, "methods", None) or {"WEBSOCKET"}
         found |= {(method, path) for method in methods}
