@@ -50,9 +50,13 @@ class CountedStore(LocalStore):
         self._count(WRITE)
         return super().upload(key, source, content_type)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str, after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
         self._count(WRITE)
-        return super().list(prefix)
+        return super().list(prefix, after, limit)
+
+    def copy(self, source: str, target: str) -> ObjectInfo | None:
+        self._count(WRITE)
+        return super().copy(source, target)
 
     def get(self, key: str) -> StoredObject | None:
         self._count(READ)

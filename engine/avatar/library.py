@@ -11,11 +11,12 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from engine.avatar.bundle import Manifest, PreparedAvatar, is_present, is_sound, open_bundle, place_parts
+from engine.avatar.bundle import PreparedAvatar, is_present, is_sound, open_bundle, place_parts
 from engine.avatar.cache import BundleCache, Content, Fill
 from engine.avatar.collect import Holding, holdings
 from engine.avatar.flight import SharedWork, StageProgress
 from engine.avatar.key import avatar_key, file_sha256
+from engine.avatar.manifest import Manifest
 from engine.avatar.memory import AvatarMemory
 from engine.avatar.preparation import READING, SAVING, Naming, Preparation, stage_of
 from engine.avatar.refs import AvatarRefs
@@ -79,9 +80,12 @@ class AvatarLibrary:
 
     def key(self, source: Path, options: PreparationOptions, cancel: CancelToken) -> str:
         """The key that the file ``source`` has here. Raises Cancelled."""
+        return self.key_of_hash(file_sha256(source, cancel), options)
+
+    def key_of_hash(self, source_sha256: str, options: PreparationOptions) -> str:
+        """The key that a file of this SHA-256 has here."""
         preparer = self.preparation.preparer
-        heeded = options.only(preparer.heeds)
-        return avatar_key(file_sha256(source, cancel), heeded, preparer.name, preparer.revision)
+        return avatar_key(source_sha256, options.only(preparer.heeds), preparer.name, preparer.revision)
 
     def prepare(
         self, source: Path, options: PreparationOptions, progress: StageProgress, cancel: CancelToken

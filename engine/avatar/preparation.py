@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.avatar.bundle import CONTENT_TYPES, FRAMES, THUMBNAIL, TRACK, FaceFacts, Manifest, Source, measure
 from engine.avatar.flight import StageProgress
 from engine.avatar.incoming import IncomingFrames
+from engine.avatar.manifest import CONTENT_TYPES, FRAMES, THUMBNAIL, TRACK, FaceFacts, Manifest, Source, measure
 from engine.avatar.track_file import write_track
 from engine.cancel import CancelToken
 from engine.lipsync.options import PreparationOptions

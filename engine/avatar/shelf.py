@@ -20,8 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from engine.avatar.bundle import CONTENT_TYPES, Manifest, measure, read_manifest
 from engine.avatar.collect import Holding
+from engine.avatar.manifest import CONTENT_TYPES, Manifest, measure, read_manifest
 from engine.avatar.refs import WITHDRAWN, manifest_key, used_key
 from engine.cancel import CancelToken
 from engine.errors import BundleDamaged

@@ -17,7 +17,7 @@ from engine.lipsync.musetalk_look import Look, MuseTalkEyes
 from engine.lipsync.musetalk_report import musetalk_warnings
 from engine.lipsync.musetalk_track import FACE_BOX, LATENT_SHAPE, LATENTS, MUSETALK
 from engine.lipsync.options import PreparationOptions
-from engine.lipsync.renderer import Array, Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.renderer import Array, Face, FacePlace, FaceTrack, FrameSource, Progress
 from engine.lipsync.watched import AHEAD
 from engine.stages import abreast, batched, beside
 from engine.video.bgr import bgr_of
@@ -198,4 +198,6 @@ def _face(drawn: BoundsPath, points: Sequence[Points | None], size: tuple[int, i
     boxes = [bounds for bounds in drawn.bounds if bounds]
     width = round(float(np.median([bounds.width for bounds in boxes])))
     height = round(float(np.median([bounds.height for bounds in boxes])))
-    return Face(width, height, drawn.share, tuple(musetalk_warnings(drawn, points, size)))
+    first = boxes[0]
+    place = FacePlace.within(size, first.left, first.top, first.right, first.bottom)
+    return Face(width, height, drawn.share, tuple(musetalk_warnings(drawn, points, size)), place)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cancel import CancelToken
-from engine.lipsync.face_finder import FaceFinder, Sighting
+from engine.lipsync.face_finder import FaceBox, FaceFinder, Sighting
 from engine.lipsync.face_path import FacePath, face_path, without_lag
 from engine.lipsync.face_report import demand_face, faceless_warnings, small_face_warnings
 from engine.lipsync.mouth_path import MouthFollower, MouthFrame, mouth_rows
@@ -17,7 +17,7 @@ from engine.lipsync.mouth_warp import Mouth
 from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import MOUTH, PREVIEW, TONE
 from engine.lipsync.preview_box import MaskKey, mask_key, mask_of, mouth_box
-from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.renderer import Face, FacePlace, FaceTrack, FrameSource, Progress
 from engine.lipsync.shots import ShotChanges, thumbnail
 from engine.lipsync.tone import measure_tone
 from engine.lipsync.watched import watched
@@ -119,12 +119,19 @@ def _track(rows: _Measured, path: FacePath, sightings: Sequence[Sighting], size:
         boxes[index] = box.left, box.top, box.right, box.bottom
         mask_index[index] = keys.setdefault(mask_key(box, *size), len(keys))
     masks = tuple(mask_of(key) for key in keys)
-    return FaceTrack(boxes, mask_index, masks, {MOUTH: rows.mouths, TONE: rows.tones}, _face(path, sightings))
+    place = _place(path.boxes[int(np.argmax(mask_index >= 0))], size)
+    return FaceTrack(boxes, mask_index, masks, {MOUTH: rows.mouths, TONE: rows.tones}, _face(path, sightings, place))
 
 
-def _face(path: FacePath, sightings: Sequence[Sighting]) -> Face:
+def _place(face: FaceBox | None, size: tuple[int, int]) -> FacePlace | None:
+    if face is None:
+        return None
+    return FacePlace.within(size, face.left, face.top, face.left + face.side, face.top + face.side)
+
+
+def _face(path: FacePath, sightings: Sequence[Sighting], place: FacePlace | None) -> Face:
     side = round(float(np.median([box.side for box in path.boxes if box])))
-    return Face(side, side, path.share, tuple(_warnings(path, sightings, side)))
+    return Face(side, side, path.share, tuple(_warnings(path, sightings, side)), place)
 
 
 def _warnings(path: FacePath, sightings: Sequence[Sighting], side: int) -> Iterator[str]:

@@ -55,13 +55,33 @@ class FrameSource(Protocol):
 
 
 @dataclass(frozen=True)
+class FacePlace:
+    """A rectangle within a frame, in its pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @classmethod
+    def within(cls, size: tuple[int, int], left: float, top: float, right: float, bottom: float) -> FacePlace:
+        """What lies in a frame of ``size`` = (width, height) of a rectangle that may reach beyond it."""
+        edges = (
+            round(min(max(0, edge), limit)) for edge, limit in zip((left, top, right, bottom), 2 * size, strict=True)
+        )
+        left, top, right, bottom = edges
+        return cls(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True)
 class Face:
-    """What is known of an avatar's face, for people."""
+    """What is known of an avatar's face, for people. place: where the first frame with a face shows it, if measured."""
 
     width: int
     height: int
     share_of_frames: float
     warnings: tuple[str, ...] = ()
+    place: FacePlace | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from engine.store.patience import Deadline, Patience, persist
 from engine.store.s3_errors import s3_errors
 
 _CONNECTIONS = 32
+_PAGE = 1000
 
 
 class Bucket:
@@ -47,9 +48,14 @@ class Bucket:
         until = (deadline or self.deadline()).within(self.patience.operation)
         return persist(lambda: self.once(operation, key, **parameters), self.patience, until)
 
-    def page(self, prefix: str, token: str | None) -> dict[str, Any]:
-        """One page of the objects whose keys begin with ``prefix``, after the page that gave ``token``."""
-        parameters = {"ContinuationToken": token} if token else {}
+    def page(self, prefix: str, token: str | None, after: str = "", limit: int | None = None) -> dict[str, Any]:
+        """One page, of up to ``limit``, of the objects whose keys begin with ``prefix``: after the page that gave
+        ``token``, the first one after the key ``after``."""
+        parameters: dict[str, Any] = {} if limit is None else {"MaxKeys": min(limit, _PAGE)}
+        if token:
+            parameters["ContinuationToken"] = token
+        elif after:
+            parameters["StartAfter"] = self.settings.prefix + after
 
         def ask() -> dict[str, Any]:
             with s3_errors():
@@ -60,15 +66,12 @@ class Bucket:
 
         return persist(ask, self.patience, self.deadline())
 
-    def presign(self, operation: str, key: str, **parameters: Any) -> str:
-        """An address that makes this one request without a secret, for as long as the settings say."""
+    def presign(self, operation: str, key: str, seconds: int | None = None, **parameters: Any) -> str:
+        """An address that makes this one request without a secret, for ``seconds`` or what the settings say."""
         parameters |= {"Bucket": self.settings.name, "Key": self.settings.prefix + key}
+        expires_in = self.settings.presign_ttl_seconds if seconds is None else seconds
         with s3_errors():
-            return str(
-                self._client.generate_presigned_url(
-                    operation, Params=parameters, ExpiresIn=self.settings.presign_ttl_seconds
-                )
-            )
+            return str(self._client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_in))
 
 
 def _client(settings: BucketSettings, patience: Patience) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from stat import S_ISDIR
 from typing import BinaryIO
@@ -115,13 +116,19 @@ class LocalStore:
         with disk_errors(), self._open(key) as file:
             return None if file is None else _info(key, file)
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        folders = check_prefix(prefix).split("/")[:-1]
-        with disk_errors():
-            for names in walk(self._root, folders, lambda path: _is_key(path) and path.startswith(prefix)):
-                info = self.head("/".join(names))
-                if info is not None:
-                    yield info
+    def list(self, prefix: str, after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        return islice(self._listed(prefix, after), limit)
+
+    def copy(self, source: str, target: str) -> ObjectInfo | None:
+        check_key(target)
+        with disk_errors(), self._open(source) as file:
+            if file is None:
+                return None
+            with os.fdopen(os.dup(file), "rb") as pieces:
+                return self.upload(target, pieces)
+
+    def presign_put(self, key: str, content_type: str, size: int, seconds: int) -> str | None:
+        return None
 
     def delete(self, key: str) -> None:
         *folders, name = check_key(key).split("/")
@@ -134,6 +141,14 @@ class LocalStore:
     def url(self, key: str) -> str:
         """The object's absolute path on this machine."""
         return str(self._root / check_key(key))
+
+    def _listed(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        folders = check_prefix(prefix).split("/")[:-1]
+        with disk_errors():
+            for names in walk(self._root, folders, lambda path: _is_key(path) and path.startswith(prefix)):
+                key = "/".join(names)
+                if key > after and (info := self.head(key)) is not None:
+                    yield info
 
     @contextmanager
     def _open(self, key: str) -> Iterator[int | None]:

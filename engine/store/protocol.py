@@ -12,6 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+COPY_BYTES = 5 << 30
+"""What S3 takes in one PUT and copies at once, and what is asked of any store."""
+
 
 @dataclass(frozen=True)
 class ObjectInfo:
@@ -85,6 +88,17 @@ class ObjectStore(OutputStore, Protocol):
 
     def head(self, key: str) -> ObjectInfo | None: ...
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose key begins with ``prefix``, in order of keys."""
+    def list(self, prefix: str, after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        """The objects whose keys begin with ``prefix``, in order of keys: those that follow the key ``after``, and no
+        more than ``limit``, for which a bucket is asked once where it has at most 1,000 to give."""
+        ...
+
+    def copy(self, source: str, target: str) -> ObjectInfo | None:
+        """Write the object ``source``, of up to COPY_BYTES, under the key ``target`` too, over an older one if there
+        is one; None when it is absent."""
+        ...
+
+    def presign_put(self, key: str, content_type: str, size: int, seconds: int) -> str | None:
+        """An address that takes the object by PUT for so many seconds, of exactly ``size`` bytes and with this
+        Content-Type, up to COPY_BYTES; None where only this machine can write."""
         ...

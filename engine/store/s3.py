@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
@@ -101,15 +101,17 @@ class S3Store:
         except Absent:
             return None
 
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        check_prefix(prefix)
-        token = None
-        while True:
-            page = self._bucket.page(prefix, token)
-            yield from self._listed(page)
-            token = page.get("NextContinuationToken")
-            if not token:
-                return
+    def list(self, prefix: str, after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        return islice(self._pages(check_prefix(prefix), after, limit), limit)
+
+    def copy(self, source: str, target: str) -> ObjectInfo | None:
+        settings = self._bucket.settings
+        origin = {"Bucket": settings.name, "Key": settings.prefix + check_key(source)}
+        try:
+            self._bucket.request("copy_object", check_key(target), CopySource=origin)
+        except Absent:
+            return None
+        return self.head(target)
 
     def delete(self, key: str) -> None:
         with suppress(Absent):
@@ -122,9 +124,9 @@ class S3Store:
             return self._bucket.presign("get_object", check_key(key))
         return f"{settings.public_base_url}/{settings.prefix}{check_key(key)}"
 
-    def presign_put(self, key: str, content_type: str) -> str:
-        """An address that takes one PUT of the object, which has to carry this Content-Type."""
-        return self._bucket.presign("put_object", check_key(key), ContentType=content_type)
+    def presign_put(self, key: str, content_type: str, size: int, seconds: int) -> str:
+        announced = {"ContentType": content_type, "ContentLength": size}
+        return self._bucket.presign("put_object", check_key(key), seconds, **announced)
 
     def _read(self, key: str, **parameters: str) -> StoredObject | None:
         deadline = self._bucket.deadline()
@@ -139,6 +141,15 @@ class S3Store:
             return persist(attempt, self._bucket.patience, deadline)
         except Absent:
             return None
+
+    def _pages(self, prefix: str, after: str, limit: int | None) -> Iterator[ObjectInfo]:
+        token = None
+        while True:
+            page = self._bucket.page(prefix, token, after, limit)
+            yield from self._listed(page)
+            token = page.get("NextContinuationToken")
+            if not token:
+                return
 
     def _listed(self, page: dict[str, Any]) -> Iterator[ObjectInfo]:
         for entry in page.get("Contents", []):

@@ -17,7 +17,7 @@ from engine.avatar.preparation import Preparation
 from engine.cancel import CancelToken
 from engine.errors import NoFace
 from engine.lipsync.options import PreparationOptions
-from engine.lipsync.renderer import Face, FaceTrack, FrameSource, Progress
+from engine.lipsync.renderer import Face, FacePlace, FaceTrack, FrameSource, Progress
 from engine.media.limits import MediaLimits
 from engine.store.local import LocalStore
 
@@ -86,7 +86,8 @@ class FixedBox:
         mask_index = np.zeros(frames.count, np.int32)
         mask_index[0] = -1
         mouth = np.arange(frames.count, dtype=np.float32)
-        return FaceTrack(boxes, mask_index, (np.full((16, 20), 255, np.uint8),), {"mouth": mouth}, Face(20, 16, 0.8))
+        face = Face(20, 16, 0.8, place=FacePlace(10, 20, 20, 16))
+        return FaceTrack(boxes, mask_index, (np.full((16, 20), 255, np.uint8),), {"mouth": mouth}, face)
 
 
 @dataclass(frozen=True)

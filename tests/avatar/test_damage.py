@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load, save
 
-from engine.avatar.bundle import FRAMES, THUMBNAIL, TRACK, Manifest, PreparedAvatar, measure
+from engine.avatar.bundle import PreparedAvatar
+from engine.avatar.manifest import FRAMES, THUMBNAIL, TRACK, Manifest, measure
 from engine.cancel import CancelToken
 from engine.store.local import LocalStore
 from tests.avatar.studio import OPTIONS, Worker, silent

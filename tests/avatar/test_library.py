@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
 import threading
@@ -14,11 +15,12 @@ import av
 import numpy as np
 import pytest
 
-from engine.avatar.bundle import FRAMES as FRAMES_PART
-from engine.avatar.bundle import THUMBNAIL
+from engine.avatar.manifest import FRAMES as FRAMES_PART
+from engine.avatar.manifest import THUMBNAIL
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import AvatarTooLarge, MediaUnreadable, NoFace
 from engine.lipsync.options import PreparationOptions
+from engine.lipsync.renderer import FacePlace
 from engine.media.frames import open_frames
 from tests.avatar.studio import FRAMES, HEIGHT, LIMITS, OPTIONS, WIDTH, Worker, cancelling_at, silent, write_clip
 
@@ -104,8 +106,21 @@ def test_the_manifest_tells_what_the_avatar_is(worker: Worker, clip: Path) -> No
     assert (manifest.source.codec, manifest.source.rate) == ("h264", 25)
     assert (manifest.renderer, manifest.revision) == ("fixed-box", "1")
     assert (manifest.face.width, manifest.face.height, manifest.face.share) == (20, 16, 0.8)
+    assert manifest.face.place == FacePlace(10, 20, 20, 16)
     stored = {item.key: item.size for item in worker.store.list(f"avatars/{avatar.key}/{manifest.attempt}/")}
     assert stored == {manifest.part_key(name): part.bytes for name, part in manifest.parts.items()}
+
+
+def test_a_bundle_from_before_places_were_measured_is_still_there(worker: Worker, clip: Path) -> None:
+    key = worker.library.prepare(clip, OPTIONS, silent, CancelToken()).key
+    found = worker.store.get(f"avatars/{key}/manifest.json")
+    assert found is not None
+    manifest = json.loads(found.body)
+    del manifest["face"]["place"]
+    worker.store.put(found.info.key, json.dumps(manifest).encode())
+    avatar = worker.library.fetch(key)
+    assert avatar is not None
+    assert avatar.manifest.face.place is None
 
 
 def test_the_thumbnail_is_a_picture_of_the_avatar(worker: Worker, clip: Path) -> None:

@@ -13,10 +13,10 @@ from safetensors.numpy import load_file, save_file
 
 from engine.avatar.track_file import TrackShape, read_track, write_track
 from engine.errors import BundleDamaged
-from engine.lipsync.renderer import Array, Face, FaceTrack
+from engine.lipsync.renderer import Array, Face, FacePlace, FaceTrack
 from engine.video.intra import IntraIndex
 
-FACE = Face(20, 24, 0.75, ("The face is small.",))
+FACE = Face(20, 24, 0.75, ("The face is small.",), FacePlace(4, 6, 20, 24))
 SHAPE = TrackShape(frames=4, width=64, height=48, stream_bytes=100)
 INDEX = IntraIndex(np.array([0, 10, 40, 60, 100], np.int64), 64, 48)
 

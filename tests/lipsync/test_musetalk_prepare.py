@@ -28,7 +28,7 @@ from engine.lipsync.musetalk_look import MuseTalkEyes
 from engine.lipsync.musetalk_prepare import MuseTalkPreparer
 from engine.lipsync.musetalk_track import FACE_BOX, LATENTS
 from engine.lipsync.options import PreparationOptions
-from engine.lipsync.renderer import Face, FaceTrack, FrameSource
+from engine.lipsync.renderer import Face, FacePlace, FaceTrack, FrameSource
 from engine.nets.networks import Networks
 from engine.video.bgr import bgr_of
 from engine.video.i420 import I420, Bytes
@@ -353,7 +353,13 @@ def test_a_frame_that_cannot_be_read_ends_it_in_either_walk(sound: int) -> None:
 
 def test_a_face_is_described(frames: list[I420]) -> None:
     face = prepared(frames[:2], [points(), points(width=66)]).face
-    assert face == Face(65, 90, 1, ())
+    assert face == Face(65, 90, 1, (), FacePlace(64, 40, 64, 90))
+
+
+def test_the_face_s_place_is_that_of_the_first_frame_with_one_and_within_it(frames: list[I420]) -> None:
+    face = prepared(frames[:3], [None, points(), points(width=90)]).face
+    assert face.place == FacePlace(64, 40, 64, 90)
+    assert FacePlace.within((100, 80), -3.4, 10.6, 107, 50) == FacePlace(0, 11, 100, 39)
 
 
 def test_what_is_wrong_with_a_face_is_told(frames: list[I420]) -> None:

@@ -69,6 +69,12 @@ def test_a_picture_is_one_frame() -> None:
     track = prepared(Frames([grace()]))
     assert track.box(0) is not None
     assert track.face.width == pytest.approx(212, abs=20)
+    place, mouth = track.face.place, track.box(0)
+    assert place is not None
+    assert mouth is not None
+    assert (place.width, place.height) == pytest.approx((track.face.width, track.face.height), abs=1)
+    assert place.left < mouth.left < mouth.right < place.left + place.width
+    assert place.top < mouth.top < mouth.bottom <= place.top + 1.2 * place.height
 
 
 def test_frames_without_a_face_pass_through_and_are_named() -> None:

@@ -131,6 +131,29 @@ class StoreContract:
         assert list(store.list("z/")) == []
         assert list(store.list("a/1/")) == []
 
+    def test_a_list_goes_on_after_a_key_and_ends_at_its_limit(self, store: ObjectStore) -> None:
+        for key in ("a/1", "a/1.5", "a/10", "a/b/c", "a/d", "b"):
+            store.put(key, b"")
+        assert [info.key for info in store.list("a/", after="a/1.5")] == ["a/10", "a/b/c", "a/d"]
+        assert [info.key for info in store.list("a/", after="a/1.2", limit=2)] == ["a/1.5", "a/10"]
+        assert [info.key for info in store.list("a/", limit=1)] == ["a/1"]
+        assert [info.key for info in store.list("a/", after="a/a", limit=9)] == ["a/b/c", "a/d"]
+        assert list(store.list("a/", after="a/d", limit=3)) == []
+        assert len(list(store.list("", limit=6))) == 6
+
+    def test_a_copy_is_an_object_of_its_own(self, store: ObjectStore) -> None:
+        assert store.copy("from/a", "to/a") is None
+        assert store.head("to/a") is None
+        store.put("to/a", b"older")
+        store.put("from/a", b"one")
+        copied = store.copy("from/a", "to/a")
+        assert copied is not None
+        assert (copied.key, copied.size) == ("to/a", 3)
+        store.put("from/a", b"another")
+        found = store.get("to/a")
+        assert found is not None
+        assert (found.body, found.info.etag) == (b"one", copied.etag)
+
     def test_ranges_end_where_the_object_ends(self, store: ObjectStore) -> None:
         store.put("a", b"0123456789")
         assert store.get_range("a", 0, 4) == b"0123"
@@ -214,6 +237,8 @@ class StoreContract:
             lambda: store.download(key, tmp_path / "copy"),
             lambda: store.head(key),
             lambda: store.delete(key),
+            lambda: store.copy(key, "a"),
+            lambda: store.copy("a", key),
             lambda: store.url(key),
         ):
             with pytest.raises(ValueError, match="not a key"):

@@ -285,6 +285,13 @@ def test_many_objects_are_listed_over_several_pages(store: S3Store, proxy: Fault
     assert len([seen for seen in proxy.seen if "list-type=2" in seen.path]) == 4
 
 
+def test_a_page_of_a_long_list_is_one_request(store: S3Store, proxy: FaultyProxy) -> None:
+    for number in range(7):
+        store.put(f"n/{number}", b"")
+    assert [info.key for info in store.list("n/", after="n/2", limit=3)] == ["n/3", "n/4", "n/5"]
+    assert len([seen for seen in proxy.seen if "list-type=2" in seen.path]) == 1
+
+
 def test_foreign_objects_and_other_prefixes_are_not_listed(
     direct: S3Store, settings: BucketSettings, moto: S3Endpoint
 ) -> None:

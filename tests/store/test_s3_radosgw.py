@@ -84,7 +84,7 @@ def test_a_tampered_address_is_refused(store: S3Store) -> None:
 def test_an_address_ends_with_its_time(radosgw: S3Endpoint) -> None:
     brief = S3Store(radosgw.settings(presign_ttl_seconds=1))
     brief.put("a", b"1")
-    url, put = brief.url("a"), brief.presign_put("b", "text/plain")
+    url, put = brief.url("a"), brief.presign_put("b", "text/plain", 1, 1)
     assert ask(url)[0] == 200
     time.sleep(2.1)
     assert ask(url)[0] == 403
@@ -93,8 +93,10 @@ def test_an_address_ends_with_its_time(radosgw: S3Endpoint) -> None:
 
 
 def test_a_presigned_put_takes_that_object_of_that_type(store: S3Store) -> None:
-    url = store.presign_put("uploads/a", "video/mp4")
+    url = store.presign_put("uploads/a", "video/mp4", 4, 60)
     assert ask(url, "PUT", b"film", Content_Type="text/html")[0] == 403
+    assert ask(url, "PUT", b"films", Content_Type="video/mp4")[0] == 403
+    assert ask(url, "PUT", b"fil", Content_Type="video/mp4")[0] == 403
     assert ask(url.replace("uploads/a?", "uploads/b?"), "PUT", b"film", Content_Type="video/mp4")[0] == 403
     assert ask(url, "PUT", b"film", Content_Type="video/mp4")[0] == 200
     assert [info.key for info in store.list("")] == ["uploads/a"]
