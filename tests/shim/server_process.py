@@ -22,6 +22,9 @@ from tests.worker.worker_process import REPOSITORY, START_SECONDS, Ground
 
 REQUEST_SECONDS = 60.0
 
+NO_RATES = {"CREATE_RATE": "", "STATUS_RATE": ""}
+"""Tests create and poll more than people do; those of the rates set their own."""
+
 
 class Server:
     """A context: entering waits until the server answers, leaving kills it. ``http`` is a client of it.
@@ -72,6 +75,7 @@ class Server:
             **self.ground.environment(),
             "PYTHONPATH": str(REPOSITORY),
             "PORT": str(self.port),
+            **NO_RATES,
             **self.stored.environment,
             **({} if self.queue is None else self._endpoint(self.queue)),
             **self._settings,
