@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.avatar.blocked import BlockList
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
@@ -27,17 +28,21 @@ from engine.errors import InternalError
 from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.fitness import check_rendering, check_scratch, check_store, check_store_lasts
-from engine.generation import Generation, Run
+from engine.generation import Generation
 from engine.housekeeping.housekeeper import Housekeeper
 from engine.housekeeping.thread import HousekeepingThread
 from engine.inline import inline
-from engine.job_ids import record_id_of
+from engine.job_ids import record_id_of, session_of_job
 from engine.jobs import JobName, Jobs
+from engine.ledger.accounting import Accounting
+from engine.ledger.ledger import Ledger
 from engine.lifetimes import Lifetimes
 from engine.lipsync.choose import Renderer, choose_renderer
 from engine.media.limits import SoundLimits
 from engine.outputs import Target
+from engine.provenance.credentials import ContentCredentials
 from engine.records import Records
+from engine.run import Run
 from engine.schemas import (
     ActionInput,
     CreateSession,
@@ -50,7 +55,7 @@ from engine.schemas import (
     Status,
     parse_input,
 )
-from engine.sessions import Report, Sessions, Standing, session_of_job
+from engine.sessions import Report, Sessions, Standing
 from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
@@ -109,13 +114,18 @@ class Engine:
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         library = AvatarLibrary.of(settings, store, renderer)
         sources = AvatarSources.of(settings, store, fetcher)
+        blocked = BlockList(settings.blocked_avatars)
         preparations, lifetimes = _preparations(settings, records), Lifetimes.of(settings)
-        sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now)
+        sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now, blocked)
         sounds = _sounds(settings, choose_voice(settings), fetcher)
         jobs = Jobs(records, _now)
         loop = FrameLoop(renderer.lipsync, renderer.thread)
         encoder = choose_encoder(settings.encoder, len(os.sched_getaffinity(0)), settings.max_concurrency)
-        generation = Generation(store, jobs, sessions, library, sounds, renderer, loop, encoder)
+        accounting = Accounting(Ledger.of(store), jobs, renderer.name)
+        credentials = ContentCredentials.of(settings, renderer.name, renderer.revision)
+        generation = Generation(
+            store, jobs, sessions, library, sounds, renderer, loop, encoder, accounting, credentials
+        )
         return cls(settings, store, records, renderer, fetcher, sessions, generation)
 
     def run(self, job: Job, progress: ProgressSink, cancel: CancelToken) -> dict[str, Any]:

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cached_property
-from pathlib import Path
 
 from engine.avatar.bundle import PreparedAvatar
-from engine.avatar.key import canonical_hash, text_sha256
 from engine.avatar.library import AvatarLibrary
-from engine.cancel import Cancelled, CancelToken
+from engine.cancel import Cancelled
 from engine.drawing.frame_loop import FrameLoop
 from engine.errors import EngineError, SessionFailed, SessionNotFound
-from engine.jobs import JobName, Jobs
+from engine.jobs import Jobs
 from engine.kept_speech import KeptSpeech
+from engine.ledger.accounting import Accounting
 from engine.lipsync.choose import Renderer
-from engine.lipsync.order import FrameOrder
-from engine.outputs import Outputs, Target, save
+from engine.lipsync.order import FrameOrder, LoopOrder, Order
+from engine.outputs import save
 from engine.pipeline import MadeVideo, Pipeline, VideoRequest
+from engine.provenance.credentials import ContentCredentials
 from engine.pulse import beating
+from engine.run import Run
 from engine.schemas import Generate, Generated, GenerateReply, WordTime
-from engine.sessions import PULSE_SECONDS, Report, Sessions, Standing
+from engine.sessions import PULSE_SECONDS, Sessions
 from engine.sounds import Sound, Sounds
 from engine.store.protocol import ObjectStore, OutputStore
-from engine.streams.writer import StreamWriter, streaming
+from engine.streams.writer import streaming
 from engine.video.encode import VideoEncoder
 from engine.video.fragments import FragmentSink
 
@@ -39,46 +39,6 @@ log = logging.getLogger(__name__)
 STARTING, DRAWING = "starting", "drawing"
 PREPARATION_SHARE = 0.5
 """How much of a one-call job's progress is the avatar's preparation."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of one generate job.
-
-    session_id: the session to speak with, or the one to make where the request names none.
-    scratch: a folder of the run's own.
-    announce: told of fields that the job's progress carries from then on.
-    fragments: given the video while it is being made.
-    stream: where ``fragments`` go on their way into the store.
-    """
-
-    request: Generate
-    name: JobName
-    session_id: str
-    target: Target
-    scratch: Path
-    standing: Standing
-    cancel: CancelToken
-    announce: Callable[[Mapping[str, str]], None]
-    fragments: FragmentSink | None = None
-    stream: StreamWriter | None = None
-
-    @cached_property
-    def input_hash(self) -> str:
-        """Equal for equal requests to one target. A sound of many megabytes goes in by its own hash."""
-        fields = self.request.model_dump(mode="json", exclude={"idempotency_key", "owner", "audio_base64"})
-        sound = self.request.audio_base64
-        hashed = {"audio_base64": None if sound is None else text_sha256(sound)}
-        target = {} if self.target.name is None else {"target": self.target.name}
-        return canonical_hash({**fields, **hashed, **target})
-
-    @property
-    def outputs(self) -> Outputs:
-        return Outputs.of(self.session_id, self.name.record_id, self.input_hash)
-
-    def part(self, start: float, end: float) -> Report:
-        """Progress of a part of the work, from ``start`` to ``end`` of the whole."""
-        return lambda stage, share: self.standing.told(stage, start + (end - start) * share)
 
 
 @dataclass(frozen=True)
@@ -93,6 +53,8 @@ class Generation:
     renderer: Renderer
     loop: FrameLoop
     encoder: VideoEncoder
+    accounting: Accounting
+    credentials: ContentCredentials | None
 
     def run(self, run: Run) -> GenerateReply:
         """Make the video, or find the one that the same job has made before.
@@ -101,7 +63,10 @@ class Generation:
         """
         self._admit(run)
         owner = run.request.owner
-        generated = self.jobs.begin(run.name, run.session_id, run.input_hash, run.target.holds, run.cancel, owner)
+        is_streamed = run.request.stream
+        generated = self.jobs.begin(
+            run.name, run.session_id, run.input_hash, run.target.holds, run.cancel, owner, is_streamed
+        )
         if generated is None:
             with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS), self._streamed(run) as streamed:
                 generated = self._generate(streamed)
@@ -112,17 +77,22 @@ class Generation:
         return GenerateReply(
             **generated.model_dump(),
             video_url=target.url(generated.video_key),
-            audio_url=target.url(generated.audio_key),
+            audio_url=_url(target, generated.audio_key),
             captions_url=target.url(generated.captions_key),
+            subtitles_url=_url(target, generated.subtitles_key),
             thumbnail_url=target.url(generated.thumbnail_key),
         )
 
-    def _admit(self, run: Run) -> None:
-        self.sounds.check(run.request)
-        if run.request.session_id is not None:
-            self.sessions.avatar_key(run.request.session_id, run.request.owner)
+    def demand_possible(self, request: Generate) -> None:
+        """Raise what can be known to be wrong with the request before anything of it is done."""
+        self.sounds.check(request)
+        if request.session_id is not None:
+            self.sessions.avatar_key(request.session_id, request.owner)
         else:
-            self.sessions.sources.find(run.request.avatar_video_path, run.request.owner)
+            self.sessions.sources.find(request.avatar_video_path, request.owner)
+
+    def _admit(self, run: Run) -> None:
+        self.demand_possible(run.request)
         if run.target.name is not None:
             # Asked for its own sake: a bucket that can't be used is found out before the work, not after it.
             run.target.holds(run.outputs.video)
@@ -132,11 +102,13 @@ class Generation:
         with self._sound_and_avatar(run) as (sound, avatar):
             ready = time.perf_counter()
             made = self._video(run, sound, avatar)
+        drawn = time.perf_counter()
+        if self.credentials is not None:
+            made = replace(made, video=self.credentials.signed(made.video))
         if run.stream is not None:
             run.stream.finish()
         run.cancel.check()
         self._require_session(run)
-        drawn = time.perf_counter()
         save(made, run.outputs, run.target.store)
         saved = time.perf_counter()
         timings = {**made.seconds, "sound_and_avatar": ready - began, "saving": saved - drawn, "total": saved - began}
@@ -154,6 +126,7 @@ class Generation:
                 avatar.add_done_callback(lambda done: run.cancel.cancel() if done.exception() else None)
                 try:
                     sound = stack.enter_context(self.sounds.open(run.request, kept, run.scratch, run.cancel))
+                    run.account.spoken_sha256, run.account.characters = sound.sha256, sound.characters
                 except Cancelled:
                     avatar.result()
                     raise
@@ -169,7 +142,7 @@ class Generation:
             creation = run.request.creation()
             self.sessions.create(creation, run.session_id, run.name.queue_id, run.scratch, report, run.cancel)
         avatar = self.library.fetch(self.sessions.avatar_key(run.session_id, run.request.owner), run.cancel)
-        self.sessions.use(run.session_id)
+        run.account.avatar_sha256 = self.sessions.use(run.session_id).avatar_sha256
         if avatar is None:
             raise SessionFailed("The session's prepared avatar is gone or damaged. Create the session again.")
         return avatar
@@ -177,7 +150,7 @@ class Generation:
     def _video(self, run: Run, sound: Sound, avatar: PreparedAvatar) -> MadeVideo:
         report = run.part(0.0 if run.request.session_id else PREPARATION_SHARE, 1.0)
         with avatar.open_frames() as frames:
-            order = FrameOrder.beginning(run.request.sync_mode, frames.count, run.request.start_seconds)
+            order = _order(run.request, frames.count)
             video = VideoRequest(
                 pieces=sound.pieces,
                 frames=frames,
@@ -186,12 +159,18 @@ class Generation:
                 order=order,
                 folder=run.scratch,
                 comment=f"AI-generated talking avatar; renderer: {self.renderer.name}",
-                encoder=self.encoder,
+                encoder=self.encoder.at(run.request.quality),
                 fragments=run.fragments,
                 live=run.fragments is not None,
+                silent=run.request.idle,
+                height=run.request.height,
             )
             pipeline = Pipeline(video, self.loop, run.cancel)
-            return pipeline.run(lambda done: report(DRAWING, done / max(sound.likely_frames, done + 1)))
+            likely = sound.likely_frames or order.limit or 1
+            try:
+                return pipeline.run(lambda done: report(DRAWING, done / max(likely, done + 1)))
+            finally:
+                run.account.gpu_seconds = 0.0 if self.renderer.device == "cpu" else round(pipeline.device_seconds, 3)
 
     def _generated(self, run: Run, sound: Sound, made: MadeVideo) -> Generated:
         outputs = run.outputs
@@ -200,17 +179,19 @@ class Generation:
             duration=made.duration,
             frames=made.frames,
             video_key=outputs.video,
-            audio_key=outputs.audio,
+            audio_key=None if made.audio is None else outputs.audio,
             captions_key=outputs.captions,
+            subtitles_key=outputs.subtitles,
             thumbnail_key=outputs.thumbnail,
             words=[WordTime(text=w.text, start=round(w.start, 3), end=round(w.end, 3)) for w in made.words],
             renderer=self.renderer.name,
             voice_used=sound.voice_used,
             tts_characters=sound.characters,
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
-            gpu_seconds=0.0 if self.renderer.device == "cpu" else round(made.device_seconds, 3),
+            gpu_seconds=run.account.gpu_seconds,
             expires_at=self._expires_at(run),
-            warnings=[*sound.warnings, *self._avatar_warnings(run), *self._encoder_warnings(made)],
+            warnings=[*sound.warnings, *self._avatar_warnings(run), *_height_warnings(run.request, made)]
+            + self._encoder_warnings(made),
             metadata=run.request.metadata,
         )
 
@@ -247,12 +228,14 @@ class Generation:
         self._require_session(run)
         run.cancel.check()
         self.store.put(run.outputs.result, generated.model_dump_json().encode(), "application/json")
+        self.accounting.made(run, generated)
         self.jobs.done(run.name.record_id, generated)
         KeptSpeech(self.store, run.outputs.speech).forget()
 
     def _beat(self, run: Run) -> None:
-        """Keep the job's record alive; stop the work when its session has been deleted."""
-        self.jobs.beat(run.name.record_id, run.standing.stage, run.standing.share)
+        """Keep the job's record alive; stop the work when that was asked for, or its session has been deleted."""
+        if not self.jobs.beat(run.name.record_id, run.standing.stage, run.standing.share):
+            run.cancel.cancel()
         # A session of the job's own is there once its avatar is prepared; until then the preparation looks after it.
         expected = run.request.session_id is not None or run.standing.stage == DRAWING
         if expected and not self.sessions.exists(run.session_id):
@@ -280,15 +263,33 @@ class Generation:
         try:
             if not self.jobs.is_at(run.name):
                 return
-            for key in (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail):
+            for key in outputs.files:
                 run.target.store.delete(key)
             self.store.delete(outputs.result)
             if not (isinstance(error, EngineError) and error.retryable):
                 KeptSpeech(self.store, outputs.speech).forget()
+            self.accounting.unmade(run, error)
             self.jobs.ended(run.name.record_id, error)
         except EngineError as failure:
             # The job's own error is the one to tell; what is left goes when it expires.
             log.warning("What a failed job had made could not be removed: %s", failure.message)
+
+
+def _url(target: OutputStore, key: str | None) -> str | None:
+    return None if key is None else target.url(key)
+
+
+def _order(request: Generate, count: int) -> Order:
+    """How the request's video walks through an avatar of ``count`` frames."""
+    if request.idle:
+        return LoopOrder.beginning(count, request.start_seconds)
+    return FrameOrder.beginning(request.sync_mode, count, request.start_seconds)
+
+
+def _height_warnings(request: Generate, made: MadeVideo) -> list[str]:
+    if request.height is None or request.height <= made.size.height:
+        return []
+    return [f"`height` is {request.height}, and the avatar's is {made.size.height}: so is the video's."]
 
 
 def _to_both(direct: FragmentSink | None, stored: FragmentSink) -> FragmentSink:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from engine.captions import webvtt
+from engine.captions import srt, webvtt
 from engine.pipeline import MadeVideo
 from engine.store.callers_bucket import CallersBucket
 from engine.store.protocol import ObjectStore, OutputStore
@@ -23,6 +23,11 @@ class Outputs:
         return cls(f"outputs/{session_id}/{job_id}-{input_hash[:8]}")
 
     @property
+    def name(self) -> str:
+        """The last folder's: the job's id, and the beginning of its input's hash."""
+        return self.folder.rpartition("/")[2]
+
+    @property
     def video(self) -> str:
         return f"{self.folder}/video.mp4"
 
@@ -35,8 +40,17 @@ class Outputs:
         return f"{self.folder}/captions.vtt"
 
     @property
+    def subtitles(self) -> str:
+        return f"{self.folder}/captions.srt"
+
+    @property
     def thumbnail(self) -> str:
         return f"{self.folder}/thumbnail.jpg"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The keys of all files that a caller gets."""
+        return self.video, self.audio, self.captions, self.subtitles, self.thumbnail
 
     @property
     def result(self) -> str:
@@ -67,9 +81,11 @@ class Target:
 
 def save(made: MadeVideo, outputs: Outputs, store: OutputStore) -> None:
     """Put a video and what goes with it into the store, the video last."""
-    with made.audio.open("rb") as audio:
-        store.upload(outputs.audio, audio, "audio/mpeg")
+    if made.audio is not None:
+        with made.audio.open("rb") as audio:
+            store.upload(outputs.audio, audio, "audio/mpeg")
     store.put(outputs.captions, webvtt(made.words).encode(), "text/vtt")
+    store.put(outputs.subtitles, srt(made.words).encode(), "application/x-subrip")
     store.put(outputs.thumbnail, made.thumbnail, "image/jpeg")
     with made.video.open("rb") as video:
         store.upload(outputs.video, video, "video/mp4")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -20,8 +20,9 @@ import numpy as np
 
 from engine.cancel import CancelToken
 from engine.drawing.frame_loop import DrawnFrame, FrameLoop, JobFrames
-from engine.lipsync.order import FrameOrder
+from engine.lipsync.order import Order
 from engine.lipsync.renderer import FaceTrack, Feature, FrameSource, Shot
+from engine.provenance.xmp import xmp_box
 from engine.speech.resample import Downsampler
 from engine.speech.voice import Samples, SpeechPiece, Word
 from engine.stages import beside
@@ -31,6 +32,7 @@ from engine.video.encode import Mp3Writer, Mp4Writer, VideoEncoder
 from engine.video.encoder_choice import begin_mp4
 from engine.video.fragments import FragmentSink
 from engine.video.i420 import I420
+from engine.video.scale import Scaler, Size
 from engine.video.thumbnail import thumbnail
 
 BEATS_AHEAD = 4 * FRAME_RATE
@@ -90,32 +92,36 @@ class VideoRequest:
 
     ``alpha``: one of the track's masks, by its number, made ready for composition. ``fragments`` is given the video
     while it is being made, as a fragmented MP4. ``live``: somebody watches it meanwhile, so that frames are drawn from
-    the sound so far.
+    the sound so far. ``silent``: the sound is only drawn from, and neither in the video nor in a file of its own.
+    ``height``: the video's, where that is less than the frames'.
     """
 
     pieces: Generator[SpeechPiece, None, None]
     frames: FrameSource
     track: FaceTrack
     alpha: Callable[[int], Alpha]
-    order: FrameOrder
+    order: Order
     folder: Path
     comment: str
     encoder: VideoEncoder
     fragments: FragmentSink | None = None
     live: bool = False
+    silent: bool = False
+    height: int | None = None
 
 
 @dataclass(frozen=True)
 class MadeVideo:
-    """The files of a finished video.
+    """The files of a finished video; a silent one has no ``audio``.
 
-    codec: the encoder's name. seconds: how long each stage was busy. device_seconds: the video's share of the time that
+    size: in pixels. codec: the encoder's name. seconds: how long each stage was busy. device_seconds: the video's share of the time that
     the frame loop's batches took.
     """
 
     video: Path
-    audio: Path
+    audio: Path | None
     thumbnail: bytes
+    size: Size
     frames: int
     codec: str
     words: tuple[Word, ...]
@@ -198,16 +204,26 @@ class Pipeline:
         self._clock = StageClock(now=now)
         self._words: list[Word] = []
         self._alpha = lru_cache(ALPHAS_KEPT)(request.alpha)
+        own = Size(*request.frames.size)
+        self._size = own.scaled_to(request.height)
+        self._scaler = None if self._size == own else Scaler(own, self._size)
+        self._place: JobFrames | None = None
+
+    @property
+    def device_seconds(self) -> float:
+        """The video's share of the device's time so far, also of one that was given up."""
+        return 0.0 if self._place is None else self._place.device_seconds
 
     def run(self, done: FramesDone) -> MadeVideo:
         """Make the video's files; ``done`` is told after every frame.
 
         Raises what a stage raises, and Cancelled; the files are then gone or half made, and nothing runs on.
         """
-        video, audio = self._request.folder / "video.mp4", self._request.folder / "audio.mp3"
+        video = self._request.folder / "video.mp4"
+        audio = None if self._request.silent else self._request.folder / "audio.mp3"
         with ExitStack() as stack:
             beats = stack.enter_context(beside(self._beats(), BEATS_AHEAD, "listening"))
-            place = stack.enter_context(self._loop.job())
+            place = self._place = stack.enter_context(self._loop.job())
             ahead = BATCHES_AHEAD * self._loop.batch_sizes[-1]
             underway = stack.enter_context(beside(self._shots(beats, place), ahead, "reading"))
             finished = stack.enter_context(beside(self._finished(underway), FRAMES_AHEAD, "composing"))
@@ -217,7 +233,9 @@ class Pipeline:
             Word(word.text, word.start, min(word.end, duration)) for word in self._words if word.start < duration
         )
         seconds = {**self._clock.seconds, DRAWING: self._clock.seconds.get(DRAWING, 0.0) + place.device_seconds}
-        return MadeVideo(video, audio, made.thumbnail, made.frames, made.codec, words, seconds, place.device_seconds)
+        return MadeVideo(
+            video, audio, made.thumbnail, self._size, made.frames, made.codec, words, seconds, place.device_seconds
+        )
 
     def _beats(self) -> Generator[Beat, None, None]:
         sound = FrameSound(self._request.order.limit)
@@ -261,7 +279,13 @@ class Pipeline:
     def _finished(self, underway: Iterable[Underway]) -> Generator[Finished, None, None]:
         for item in underway:
             picture = item.shot.frame if item.drawn is None else self._composed(item.shot, item.drawn)
-            yield Finished(picture, item.samples)
+            yield Finished(self._scaled(picture), item.samples)
+
+    def _scaled(self, picture: I420) -> I420:
+        if self._scaler is None:
+            return picture
+        with self._clock.busy("composing"):
+            return self._scaler.scaled(picture)
 
     def _composed(self, shot: Shot, drawn: DrawnFrame) -> I420:
         finish = drawn.wait(self._cancel)
@@ -272,27 +296,36 @@ class Pipeline:
         with self._clock.busy("composing"):
             return compose(shot.frame, crop, box, self._alpha(int(shot.track.mask_index[shot.index])))
 
-    def _encode(self, finished: Iterable[Finished], video: Path, audio: Path, done: FramesDone) -> Encoded:
+    def _encode(self, finished: Iterable[Finished], video: Path, audio: Path | None, done: FramesDone) -> Encoded:
         picture, frames = b"", 0
-        with self._mp4_writer(video) as mp4, Mp3Writer(audio) as mp3:
+        with self._mp4_writer(video) as mp4, nullcontext() if audio is None else Mp3Writer(audio) as mp3:
             for item in finished:
                 self._cancel.check()
                 with self._clock.busy("encoding"):
                     mp4.write_frame(item.picture)
-                    mp4.write_sound(item.samples)
-                    mp3.write_sound(item.samples)
+                    if mp3 is not None:
+                        mp4.write_sound(item.samples)
+                        mp3.write_sound(item.samples)
                 picture = picture or thumbnail(item.picture)
                 frames += 1
                 done(frames)
         return Encoded(picture, frames, mp4.encoder.codec)
 
     def _mp4_writer(self, path: Path) -> Mp4Writer:
-        width, height = self._request.frames.size
-        comment = self._request.comment
-        fragments = None if self._request.fragments is None else self._hand_out(self._request.fragments)
+        request, size = self._request, self._size
+        fragments = None if request.fragments is None else self._hand_out(request.fragments)
         return begin_mp4(
-            lambda encoder: Mp4Writer(path, width, height, encoder, comment=comment, fragments=fragments),
-            self._request.encoder,
+            lambda encoder: Mp4Writer(
+                path,
+                size.width,
+                size.height,
+                encoder,
+                comment=request.comment,
+                fragments=fragments,
+                silent=request.silent,
+                trailer=xmp_box(),
+            ),
+            request.encoder,
         )
 
     def _hand_out(self, sink: FragmentSink) -> FragmentSink:

@@ -20,6 +20,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from engine.errors import InternalError, InvalidInput, Overloaded
+from engine.owner_index import Entry, OwnerIndex
 from engine.schemas import AvatarInfo
 from engine.store.protocol import ObjectStore, StoredObject
 
@@ -48,9 +49,16 @@ class Record(BaseModel):
     claimed: AwareDatetime | None = None
 
 
-class SessionRecord(Record):
+class OwnedRecord(Record):
+    """Something that its owner can list; ``owner`` is None where everybody is let in."""
+
+    owner: str | None = None
+
+
+class SessionRecord(OwnedRecord):
     """A session: one avatar, being prepared or ready to speak.
 
+    ``avatar_sha256`` is that of the avatar's file, once it was prepared and unless the session is older than the field;
     ``avatar_source`` is what the caller named, ``options`` how it is prepared, ``input_hash`` the hash of both;
     ``progress`` runs from 0 to 1; ``resubmissions`` counts how often another job was asked to take a lost one's place.
     """
@@ -59,21 +67,39 @@ class SessionRecord(Record):
     status: Literal["preparing", "ready", "error"]
     message: str = ""
     avatar_key: str | None = None
+    avatar_sha256: str | None = None
     avatar_source: str | None = None
     options: dict[str, JsonValue] = Field(default_factory=dict)
     input_hash: str
     progress: float = Field(0.0, ge=0, le=1)
     error_code: str | None = None
     retryable: bool = False
-    owner: str | None = None
     job_id: str | None = None
     resubmissions: int = Field(0, ge=0)
     expires_at: AwareDatetime | None = None
     avatar: AvatarInfo | None = None
 
 
+class AvatarRecord(OwnedRecord):
+    """An uploaded avatar, whose file is whole: ``bytes`` of it.
+
+    ``consented`` is when its owner stated that whoever it shows consents; ``avatar`` and ``avatar_keys`` are what has
+    become of it, written by those who prepared it.
+    """
+
+    avatar_id: str
+    bytes: int
+    consented: AwareDatetime | None = None
+    avatar: AvatarInfo | None = None
+    avatar_keys: tuple[str, ...] = ()
+
+
 class JobRecord(Record):
-    """A job: one run of one action. ``heartbeat`` is the lease of the run ``worker``; ``progress`` runs from 0 to 1."""
+    """A job: one run of one action. ``heartbeat`` is the lease of the run ``worker``, which began at ``begun``;
+    ``progress`` runs from 0 to 1.
+
+    streamed: whether its video is stored in parts while it is made. cancel_asked: its run stops at its next beat.
+    """
 
     job_id: str
     action: str
@@ -86,11 +112,15 @@ class JobRecord(Record):
     progress: float = Field(0.0, ge=0, le=1)
     attempt: int = Field(1, ge=1)
     worker: str | None = None
+    begun: AwareDatetime | None = None
+    streamed: bool = False
+    cancel_asked: bool = False
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
 
 
 RecordT = TypeVar("RecordT", bound=Record)
+OwnedT = TypeVar("OwnedT", bound=OwnedRecord)
 
 
 class RecordSet(Generic[RecordT]):
@@ -237,6 +267,32 @@ class RecordSet(Generic[RecordT]):
         return name.endswith(".json") and _ID.fullmatch(name.removesuffix(".json")) is not None
 
 
+class ListedRecords(RecordSet[OwnedT]):
+    """Records that have their entries in the index of what each owner has, as things of the kind ``folder``."""
+
+    def create(self, record: OwnedT) -> bool:
+        entry = self.entry(record)
+        self.index.add(entry)
+        created = super().create(record)
+        if not created and ((found := self.get(entry.thing_id)) is None or self.entry(found) != entry):
+            self.index.remove(entry)
+        return created
+
+    def delete(self, record_id: str) -> None:
+        found = self._store.get(self._key(record_id))
+        super().delete(record_id)
+        if found is not None:
+            self.index.remove(self.entry(self._parse(found)))
+
+    def entry(self, record: OwnedT) -> Entry:
+        """The record's entry in the index."""
+        return Entry.of(self._folder, record.owner, self._id_of(record), record.created)
+
+    @property
+    def index(self) -> OwnerIndex:
+        return OwnerIndex(self._store)
+
+
 def sleep_up_to(seconds: float) -> None:
     """Sleep for a time drawn evenly from 0 to ``seconds``, so that those who collided don't meet again."""
     time.sleep(SystemRandom().uniform(0, seconds))
@@ -248,5 +304,6 @@ class Records:
     def __init__(
         self, store: ObjectStore, clock: Callable[[], datetime], pause: Callable[[float], None] = sleep_up_to
     ) -> None:
-        self.sessions = RecordSet(store, "sessions", SessionRecord, lambda record: record.session_id, clock, pause)
+        self.sessions = ListedRecords(store, "sessions", SessionRecord, lambda record: record.session_id, clock, pause)
+        self.avatars = ListedRecords(store, "uploaded", AvatarRecord, lambda record: record.avatar_id, clock, pause)
         self.jobs = RecordSet(store, "jobs", JobRecord, lambda record: record.job_id, clock, pause)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from engine.avatar.key import canonical_hash
-from engine.errors import Conflict, SessionFailed, SessionNotFound, SessionNotReady
+from engine.errors import AvatarBlocked, Conflict, SessionFailed, SessionNotFound, SessionNotReady
 from engine.lifetimes import Lifetimes
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, SessionReply
@@ -74,7 +74,9 @@ def owned_session(records: Records, session_id: str, owner: str | None) -> Sessi
 
 
 def avatar_key_of(record: SessionRecord) -> str:
-    """The key of the avatar that the session speaks with. Raises SessionNotReady and SessionFailed."""
+    """The key of the avatar that the session speaks with. Raises SessionNotReady, SessionFailed and AvatarBlocked."""
+    if record.error_code == AvatarBlocked.code:
+        raise AvatarBlocked(record.message)
     if record.status == "error":
         raise SessionFailed(f"The session's avatar could not be prepared: {record.message}")
     if record.status == "preparing" or record.avatar_key is None:

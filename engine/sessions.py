@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+from engine.avatar.blocked import BlockList, avatar_blocked
 from engine.avatar.bundle import PreparedAvatar
+from engine.avatar.key import file_sha256
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSource, AvatarSources
 from engine.cancel import Cancelled, CancelToken
@@ -39,6 +40,7 @@ from engine.session_records import (
     session_not_found,
     session_reply,
 )
+from engine.store.disk import disk_errors
 from engine.store.protocol import ObjectStore
 
 PULSE_SECONDS = 3.0
@@ -46,11 +48,6 @@ PULSE_SECONDS = 3.0
 
 Report = Callable[[str, float], None]
 """Told the stage that runs and the share of the whole work that is done, 0 to 1."""
-
-
-def session_of_job(job_id: str) -> str:
-    """The id of the session that a job makes when its caller names none: the same at every try of the job."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"session-of-job:{job_id}"))
 
 
 @dataclass
@@ -78,6 +75,7 @@ class Sessions:
     lifetimes: Lifetimes
     renderer: str
     now: Callable[[], datetime]
+    blocked: BlockList
 
     def create(
         self, request: CreateSession, session_id: str, job_id: str, scratch: Path, report: Report, cancel: CancelToken
@@ -91,15 +89,19 @@ class Sessions:
         source = self._source(request, session_id, job_id)
         record = self._begin(request, session_id, job_id)
         if record.status == "ready":
+            self._demand_allowed(record)
             return self.reply(record)
         standing = Standing(report)
         beat = partial(self._beat, session_id, job_id, standing, cancel)
         with self._ending(session_id, job_id), beating(beat, PULSE_SECONDS):
             file = source.file(scratch, cancel)
+            with disk_errors():
+                source_sha256 = file_sha256(file, cancel)
+            self.blocked.demand_allowed(source_sha256)
             avatar = self.library.prepare(file, request.options, standing.told, cancel)
             while not self.library.add_ref(avatar.key, session_id):
                 avatar = self.library.prepare(file, request.options, standing.told, cancel)
-            return self.reply(self._finish(session_id, avatar, request.options))
+            return self.reply(self._finish(session_id, avatar, source_sha256, request.options))
 
     def get(self, session_id: str) -> SessionRecord:
         """The session, once a preparation whose worker has gone silent is settled. Raises SessionNotFound."""
@@ -124,9 +126,12 @@ class Sessions:
     def avatar_key(self, session_id: str, owner: str | None) -> str:
         """The key of the avatar that the owner's session speaks with.
 
-        Raises SessionNotFound, SessionNotReady and SessionFailed.
+        Raises SessionNotFound, SessionNotReady, SessionFailed and AvatarBlocked.
         """
-        return avatar_key_of(self.owned(session_id, owner))
+        record = self.owned(session_id, owner)
+        key = avatar_key_of(record)
+        self._demand_allowed(record)
+        return key
 
     def delete(self, session_id: str, forget_avatar: bool = False) -> DeleteReply:
         """Forget the session and remove what was made in it. Raises SessionNotFound.
@@ -151,6 +156,14 @@ class Sessions:
         if record.avatar_key is not None:
             forget_avatar(self.library, record.avatar_key, default_avatar_keys(self.library, self.sources.default))
 
+    def _demand_allowed(self, record: SessionRecord) -> None:
+        """Raises AvatarBlocked. The file of an old session's avatar is known by the key alone."""
+        self.blocked.demand_allowed(record.avatar_sha256)
+        if record.avatar_sha256 is None and self.blocked.hashes:
+            options = PreparationOptions.model_validate(record.options)
+            if record.avatar_key in {self.library.key_of_hash(each, options) for each in self.blocked.hashes}:
+                raise avatar_blocked()
+
     def _source(self, request: CreateSession, session_id: str, job_id: str) -> AvatarSource:
         """A session whose record was written before its job began ends when the avatar's name is wrong."""
         try:
@@ -169,12 +182,15 @@ class Sessions:
             return self.use(session_id)
         return self._update(session_id, lambda old: begun_again(old, new))
 
-    def _finish(self, session_id: str, avatar: PreparedAvatar, options: PreparationOptions) -> SessionRecord:
+    def _finish(
+        self, session_id: str, avatar: PreparedAvatar, source_sha256: str, options: PreparationOptions
+    ) -> SessionRecord:
         changes = {
             "status": "ready",
             "message": READY,
             "progress": 1.0,
             "avatar_key": avatar.key,
+            "avatar_sha256": source_sha256,
             "avatar": avatar_info(avatar, self._unheeded(options)),
             "error_code": None,
             "updated": self.now(),

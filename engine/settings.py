@@ -8,13 +8,15 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import NoDecode, SettingsConfigDict
 
+from engine.avatar.blocked import BlockSettings
 from engine.errors import ConfigurationError
+from engine.provenance.settings import ProvenanceSettings
 from engine.speech.settings import SpeechSettings
 
 _TEN_YEARS = 10 * 365 * 86_400
 
 
-class Settings(SpeechSettings):
+class Settings(BlockSettings, SpeechSettings, ProvenanceSettings):
     """Read once at start. The README's table is made of these descriptions."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -1,4 +1,4 @@
-"""What a generate speaks: a text through the voice, or the caller's own recording."""
+"""What a generate speaks: a text through the voice, the caller's own recording, or nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
+from engine.avatar.key import file_sha256, text_sha256
 from engine.cancel import CancelToken
 from engine.errors import AudioTooLarge, AudioTooShort, AudioUnreadable
 from engine.fetching.download import FetchLimits, GuardedFetcher
@@ -21,7 +24,7 @@ from engine.schemas import Generate
 from engine.speech.recorded import read_pieces
 from engine.speech.text import spoken_text
 from engine.speech.voice import SpeechPiece, SpeechRequest, Utterance, Voice, VoiceSettings
-from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME
+from engine.timebase import FRAME_RATE, PLAYED_PER_FRAME, PLAYED_RATE
 from engine.video.output import disk_errors
 
 WHITE_SPACE = re.compile(r"\s")
@@ -31,10 +34,15 @@ CHARACTERS_PER_SECOND = 15
 
 @dataclass(frozen=True)
 class Sound:
-    """Sound about to be made or read. ``likely_frames`` is a guess for text and exact for a recording."""
+    """Sound about to be made or read.
+
+    ``likely_frames`` is a guess for text, exact for a recording, and None for silence, which doesn't end.
+    sha256: of the text as it came, or of the sound's file; None for silence.
+    """
 
     pieces: Generator[SpeechPiece, None, None]
-    likely_frames: int
+    likely_frames: int | None
+    sha256: str | None
     voice_used: str | None = None
     characters: int = 0
     warnings: tuple[str, ...] = ()
@@ -56,16 +64,21 @@ class Sounds:
             spoken_text(request.text, self.max_text_characters)
         elif request.audio_url is not None:
             self.fetcher.check(request.audio_url)
-        else:
-            self._decoded(request.audio_base64 or "")
+        elif request.audio_base64 is not None:
+            self._decoded(request.audio_base64)
 
     @contextmanager
     def open(self, request: Generate, kept: KeptSpeech, scratch: Path, cancel: CancelToken) -> Iterator[Sound]:
         """Begin to speak the text, or bring the recording into ``scratch`` and check it; the sound lasts for the block.
+        An idle request's is silence without end.
 
         Speech that costs money is bought in a thread of its own, ``kept`` once it is whole, and given as soon as its
         first piece is there. Raises the text's, the voice's and the recording's errors, and StorageFull.
         """
+        if request.idle:
+            with closing(_silence()) as pieces:
+                yield Sound(pieces, None, None)
+            return
         if request.text is None:
             with disk_errors():
                 sound = self._recorded(self._recording(request, scratch, cancel), scratch, cancel)
@@ -77,7 +90,8 @@ class Sounds:
         wanted = SpeechRequest(spoken, request.voice_id, request.model_id, settings)
         likely = max(1, len(spoken) * FRAME_RATE // CHARACTERS_PER_SECOND)
         with self._speaking(wanted, kept, scratch, cancel) as utterance, closing(utterance.pieces):
-            yield Sound(utterance.pieces, likely, utterance.voice_used, utterance.characters)
+            hashed = text_sha256(request.text)
+            yield Sound(utterance.pieces, likely, hashed, utterance.voice_used, utterance.characters)
 
     def _speaking(
         self, wanted: SpeechRequest, kept: KeptSpeech, scratch: Path, cancel: CancelToken
@@ -112,4 +126,10 @@ class Sounds:
     def _recorded(self, file: Path, scratch: Path, cancel: CancelToken) -> Sound:
         decoded = decode_sound(file, scratch / "recording.pcm", self.limits, cancel)
         frames = max(1, -(-decoded.samples // PLAYED_PER_FRAME))
-        return Sound(read_pieces(scratch / "recording.pcm"), frames, warnings=decoded.warnings)
+        hashed = file_sha256(file, cancel)
+        return Sound(read_pieces(scratch / "recording.pcm"), frames, hashed, warnings=decoded.warnings)
+
+
+def _silence() -> Generator[SpeechPiece, None, None]:
+    while True:
+        yield SpeechPiece(np.zeros(PLAYED_RATE, np.int16))

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +22,11 @@ from shim.auth.admission import admission_of
 from shim.auth.gate import Gate
 from shim.avatars import avatar_routes
 from shim.backends import Backend
+from shim.budgets.check import BudgetCheck
+from shim.budgets.report import Days, usage_routes
+from shim.budgets.settings import budget_of
+from shim.budgets.spending import Spending
+from shim.budgets.stop import StopCheck
 from shim.catalogues import Catalogues, source_for
 from shim.docs import add_docs
 from shim.errors import (
@@ -55,6 +61,7 @@ from shim.settings import ShimSettings
 from shim.signing import SigningSecret
 from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
+from shim.studio import studio_routes
 from shim.turnstile import Turnstile
 from shim.uploads import Uploads
 from shim.voices import voice_routes
@@ -126,7 +133,11 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads, links: Links) 
     expires_at = Lifetimes.of(settings).upload_expires_at
     keyed = KeyedRequests(store, _now)
     leases = Leases(store, _now)
-    checks = (SessionGenerations(leases, settings.session_generations),)
+    checks = (
+        StopCheck(store),
+        BudgetCheck(settings.budgets, settings.total_budget, Spending(store, _now), leases, _now),
+        SessionGenerations(leases, settings.session_generations),
+    )
     generations = Generations(backend, Turnstile(checks))
     app.include_router(health_routes(backend))
     app.include_router(session_routes(backend, keyed))
@@ -136,6 +147,8 @@ def _add_routes(app: FastAPI, service: Service, uploads: Uploads, links: Links) 
     app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now)), links))
     app.include_router(file_routes(Outputs(store, service.records)))
     app.include_router(voice_routes(Catalogues(store, source_for(settings), _now)))
+    app.include_router(usage_routes(Days(store, _now), partial(budget_of, settings.budgets), _now))
+    app.include_router(studio_routes())
     app.add_api_websocket_route("/{path:path}", _refuse_socket)
 
 

@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from engine.settings import Settings, read_settings_of
 from shim.auth.keys import ApiKey, parse_keys
+from shim.budgets.settings import BudgetSettings
 from shim.limits.settings import LimitSettings
 from shim.links import LinkSettings
 from shim.signing import SigningSettings
@@ -17,7 +18,7 @@ from shim.signing import SigningSettings
 _LEAST_SECRET_BYTES = 32
 
 
-class ShimSettings(SigningSettings, LinkSettings, LimitSettings, Settings):
+class ShimSettings(SigningSettings, LinkSettings, LimitSettings, BudgetSettings, Settings):
     """Read once at start. The README's table is made of these descriptions."""
 
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(

@@ -1,0 +1,122 @@
+"""Whether a generation is within what its caller, and all together, may spend."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from engine.ledger.usage import Usage
+from engine.schemas import Generate
+from engine.speech.text import speakable_text
+from shim.budgets.settings import Budget, budget_of
+from shim.budgets.spending import Spending
+from shim.callers import Caller
+from shim.limits.leases import Leases, LeaseScope
+from shim.refusals import BudgetExceeded
+
+
+@dataclass(frozen=True)
+class Purse:
+    """A budget, and whose it is: ``scope`` of its jobs, ``told`` to people, ``used`` so far today."""
+
+    budget: Budget
+    scope: LeaseScope
+    told: str
+    used: Callable[[], Usage]
+
+    def demand(self, characters: int, promised: int, now: datetime) -> None:
+        """Raises BudgetExceeded unless so many characters more, beside those ``promised`` to others, may be spent."""
+        budget, used = self.budget, self.used()
+        if budget.gpu_seconds_per_day is not None and used.gpu_seconds >= budget.gpu_seconds_per_day:
+            raise _exceeded(f"{self.told} {budget.gpu_seconds_per_day:,g} GPU seconds of today are used up.", now)
+        if budget.speech_characters_per_day is not None and characters > 0:
+            left = max(0, budget.speech_characters_per_day - used.speech_characters - promised)
+            if characters > left:
+                whole = f"{self.told} {budget.speech_characters_per_day:,} speech characters of today"
+                raise _exceeded(
+                    f"The text has {characters:,} characters, and of {_lower(whole)} {left:,} are left.", now
+                )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it says anything of what is spent a day."""
+        return self.budget.gpu_seconds_per_day is not None or self.budget.speech_characters_per_day is not None
+
+
+@dataclass(frozen=True)
+class BudgetCheck:
+    """A Check of the turnstile. ``total``: of all callers together. ``now`` gives the time in UTC.
+
+    What runs here is promised its characters until it has ended and is counted; what runs on other replicas shows once
+    it is counted.
+    """
+
+    budgets: Mapping[str, Budget]
+    total: Budget | None
+    spending: Spending
+    leases: Leases
+    now: Callable[[], datetime]
+    _promised: dict[LeaseScope, dict[str, int]] = field(default_factory=dict, repr=False)
+
+    @asynccontextmanager
+    async def held(self, caller: Caller, request: Generate) -> AsyncIterator[None]:
+        characters = 0 if request.text is None else len(speakable_text(request.text))
+        work = request.idempotency_key or uuid.uuid4().hex
+        purses = self._purses(caller.owner)
+        async with AsyncExitStack() as stack:
+            for purse in purses:
+                # Promised before anything is waited for, so that of those who come at once not all find it unspent.
+                others = self._others(purse, work)
+                stack.enter_context(self._promise(purse, work, characters))
+                if purse.is_counted:
+                    await asyncio.to_thread(purse.demand, characters, others, self.now())
+                if purse.budget.concurrent_jobs is not None:
+                    most = purse.budget.concurrent_jobs
+                    await stack.enter_async_context(self.leases.held(purse.scope, most, request.idempotency_key))
+            try:
+                yield
+            finally:
+                if purses:
+                    self.spending.forget(caller.owner)
+
+    def _purses(self, owner: str | None) -> list[Purse]:
+        purses = []
+        own = budget_of(self.budgets, owner)
+        if own is not None:
+            purses.append(Purse(own, LeaseScope("key", owner or ""), "Your", lambda: self.spending.of(owner)))
+        if self.total is not None:
+            purses.append(Purse(self.total, LeaseScope("server", ""), "This server's", self.spending.total))
+        return purses
+
+    def _others(self, purse: Purse, work: str) -> int:
+        return sum(most for name, most in self._promised.get(purse.scope, {}).items() if name != work)
+
+    @contextmanager
+    def _promise(self, purse: Purse, work: str, characters: int) -> Iterator[None]:
+        promised = self._promised.setdefault(purse.scope, {})
+        promised[work] = characters
+        try:
+            yield
+        finally:
+            promised.pop(work, None)
+            if not promised:
+                self._promised.pop(purse.scope, None)
+
+
+def day_end(now: datetime) -> datetime:
+    """When the day of UTC ends."""
+    midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return midnight + timedelta(days=1)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
+def _exceeded(sentence: str, now: datetime) -> BudgetExceeded:
+    seconds = (day_end(now) - now).total_seconds()
+    return BudgetExceeded(f"{sentence} The next day begins at midnight, UTC.", seconds)
