@@ -60,6 +60,7 @@ class Jobs:
         holds: Callable[[str], bool],
         cancel: CancelToken,
         owner: str | None = None,
+        streamed: bool = False,
     ) -> Generated | None:
         """Take the job on; or, where it has been done before and its target still ``holds`` the video, its result.
 
@@ -67,7 +68,7 @@ class Jobs:
         Raises IdempotencyConflict when the key came with another request before, and Cancelled while waiting.
         """
         while True:
-            new = self._new(name, session_id, input_hash, owner)
+            new = self._new(name, session_id, input_hash, owner).model_copy(update={"streamed": streamed})
             if self.records.jobs.create(new):
                 return None
             found = self.records.jobs.update(name.record_id, self._taking(new, name, holds))
@@ -85,10 +86,17 @@ class Jobs:
         record = self.records.jobs.get(name.record_id)
         return record is None or (record.worker == name.run_id and record.state == "running")
 
-    def beat(self, record_id: str, stage: str, progress: float) -> None:
-        """Say that the job is still being worked at, and how far it is."""
+    def beat(self, record_id: str, stage: str, progress: float) -> bool:
+        """Say that the job is still being worked at, and how far it is; False when it has been asked to stop."""
         changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
-        self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+        record = self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+        return record is None or not record.cancel_asked
+
+    def ask_to_stop(self, record_id: str) -> JobRecord | None:
+        """Have the job's run, wherever it is, stop at its next beat; the record as it is then, None without one."""
+        return self.records.jobs.update(
+            record_id, lambda old: old.model_copy(update={"cancel_asked": True}) if old.state == "running" else old
+        )
 
     def done(self, record_id: str, generated: Generated) -> None:
         """The job has its result."""
@@ -116,6 +124,7 @@ class Jobs:
             worker=name.run_id,
             state="running",
             heartbeat=now,
+            begun=now,
             created=now,
             updated=now,
         )

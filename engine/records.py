@@ -288,6 +288,16 @@ class ListedRecords(RecordSet[OwnedT]):
         """The record's entry in the index."""
         return Entry.of(self._folder, record.owner, self._id_of(record), record.created)
 
+    def found(self, entry: Entry) -> OwnedT | None:
+        """The record that the entry is of; None when it isn't there."""
+        record = self.get(entry.thing_id)
+        return None if record is None or self.entry(record) != entry else record
+
+    @property
+    def kind(self) -> str:
+        """What its entries are of."""
+        return self._folder
+
     @property
     def index(self) -> OwnerIndex:
         return OwnerIndex(self._store)
@@ -307,3 +317,9 @@ class Records:
         self.sessions = ListedRecords(store, "sessions", SessionRecord, lambda record: record.session_id, clock, pause)
         self.avatars = ListedRecords(store, "uploaded", AvatarRecord, lambda record: record.avatar_id, clock, pause)
         self.jobs = RecordSet(store, "jobs", JobRecord, lambda record: record.job_id, clock, pause)
+
+    def is_stray(self, entry: Entry) -> bool:
+        """Whether what the index's entry is of isn't there."""
+        if entry.kind == self.sessions.kind:
+            return self.sessions.found(entry) is None
+        return entry.kind == self.avatars.kind and self.avatars.found(entry) is None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,41 @@ class Progress:
 
 StreamEvent = Begun | Fragment | Progress | Made
 """What a stream yields; Begun is the first, and Made the last."""
+
+
+@dataclass(frozen=True)
+class KeptJob:
+    """A generate that was accepted to be done later, and lies in the store.
+
+    job_id: also its record's. request: reads it, once it is needed. queue_id: the queue's name for it, where that was
+    noted. was_begun: another server may have begun it, or this one before it was started anew.
+    """
+
+    job_id: str
+    session_id: str
+    request: Callable[[], Awaitable[Generate]]
+    queue_id: str | None = None
+    was_begun: bool = False
+
+
+class Queued(Protocol):
+    """A kept job that waits for its turn, or has it."""
+
+    @property
+    def queue_id(self) -> str | None:
+        """The queue's name for it; None where there is no queue but this process."""
+        ...
+
+    def position(self) -> int | None:
+        """Which in the line it is, from 1; None: it has its turn, or that isn't known."""
+        ...
+
+    async def made(self) -> Made:
+        """The video, however long it takes. In this process, a job whose waiter is cancelled is stopped.
+
+        Raises GenerationFailed and EngineError.
+        """
+        ...
 
 
 class Backend(Protocol):
@@ -90,8 +126,26 @@ class Backend(Protocol):
         """
         ...
 
-    async def cancel(self, job_id: str) -> None:
-        """Stop a job of this backend; nothing happens when it doesn't run."""
+    async def demand_possible(self, request: Generate) -> None:
+        """Raise what can be known to keep the video from being made, before anything of it is begun."""
+        ...
+
+    async def enqueue(self, job: KeptJob) -> Queued:
+        """Have the job wait for its turn; one that ``was_begun`` goes on where that is possible.
+
+        Raises Overloaded when too many wait, but not for one that was begun.
+        """
+        ...
+
+    def end_of(self, job_id: str) -> asyncio.Future[Made] | None:
+        """The end of a job that goes on although its caller was answered; None where there is none such."""
+        ...
+
+    async def cancel(self, job_id: str, queue_id: str | None = None) -> None:
+        """Stop a job of this backend, also one that waits; nothing happens when there is none.
+
+        queue_id: the queue's name for it, where that is known and its record may not be there yet.
+        """
         ...
 
     async def health(self) -> HealthReply:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -12,12 +12,12 @@ from typing import Any
 from engine.cancel import Cancelled, CancelToken
 from engine.engine import Engine, Job
 from engine.errors import EngineError, Interrupted, InvalidInput
+from engine.job_ids import session_of_job
 from engine.jobs import JobName
 from engine.records import SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, Generated, HealthReply
 from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session, owned_session
-from engine.sessions import session_of_job
-from shim.backends import Begun, Made, StreamEvent
+from shim.backends import Begun, KeptJob, Made, StreamEvent
 from shim.channel import VideoChannel
 from shim.errors import GenerationFailed
 from shim.preparing import Preparing
@@ -28,21 +28,31 @@ from worker.threads import JobThreads
 
 
 class InProcess:
-    """A Backend. ``engine.settings.max_concurrency`` videos and as many preparations run at a time."""
+    """A Backend. ``engine.settings.max_concurrency`` videos and as many preparations run at a time.
 
-    def __init__(self, engine: Engine, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    most_waiting: kept jobs that may wait for a place. kept: ids of the kept jobs that are not at their end; it blocks.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        most_waiting: int = 0,
+        kept: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._engine = engine
         self._now = now
+        self._kept = kept
         self._health = engine.health()
         slots = engine.settings.max_concurrency
-        self._running = RunningJobs(slots)
+        self._running = RunningJobs(slots, most_waiting)
         self._threads = JobThreads(slots, step_back)
         self._preparing: Preparing
         self._recovery: asyncio.Task[None]
 
     async def start(self) -> None:
         self._preparing = Preparing(self._engine, self._engine.settings.max_concurrency, self._now)
-        recovery = Recovery(self._engine.records, self._preparing.begin, self._now)
+        recovery = Recovery(self._engine.records, self._preparing.begin, self._now, self._kept)
         self._recovery = asyncio.create_task(recovery.run(), name="recovery")
 
     async def close(self) -> None:
@@ -82,7 +92,24 @@ class InProcess:
                 async for event in events:
                     yield event
 
-    async def cancel(self, job_id: str) -> None:
+    async def demand_possible(self, request: Generate) -> None:
+        self._running.demand_room()
+        await asyncio.to_thread(self._engine.generation.demand_possible, request)
+
+    async def enqueue(self, job: KeptJob) -> LinedUp:
+        if not job.was_begun:
+            self._running.demand_room()
+        return LinedUp(job, self._running, self.make_kept)
+
+    async def make_kept(self, request: Generate, running: RunningJob) -> Made:
+        """The video of a kept job that has its turn."""
+        name = _name_of(request, running.job_id)
+        return await self._make(_job(request, running.job_id), name, running.cancel, lambda _: None)
+
+    def end_of(self, job_id: str) -> None:
+        return None
+
+    async def cancel(self, job_id: str, queue_id: str | None = None) -> None:
         self._running.cancel(job_id)
 
     async def health(self) -> HealthReply:
@@ -134,9 +161,34 @@ class InProcess:
         new = new_session(request, session_id, job_id, self._now(), self._engine.sessions.lifetimes)
         if sessions.create(new):
             return new
-        demand_same_avatar(existing_session(self._engine.records, session_id), new)
+        found = existing_session(self._engine.records, session_id)
+        demand_same_avatar(found, new)
+        self._engine.sessions.blocked.demand_allowed(found.avatar_sha256)
         record = sessions.update(session_id, lambda old: begun_again(old, new) if old.status == "error" else old)
         return record or existing_session(self._engine.records, session_id)
+
+
+class LinedUp:
+    """A kept job in this process' line. Its request is read when its turn has come: many with much sound may wait."""
+
+    def __init__(
+        self, job: KeptJob, running: RunningJobs, make: Callable[[Generate, RunningJob], Awaitable[Made]]
+    ) -> None:
+        self._job = job
+        self._running = running
+        self._make = make
+        self._waiting = running.line_up(job.job_id, job.session_id)
+
+    @property
+    def queue_id(self) -> str | None:
+        return None
+
+    def position(self) -> int | None:
+        return self._running.position(self._waiting)
+
+    async def made(self) -> Made:
+        async with self._running.turn(self._waiting) as running:
+            return await self._make(await self._job.request(), running)
 
 
 def _name_of(request: Generate, job_id: str) -> JobName:

@@ -20,7 +20,7 @@ from engine.job_ids import RECORD_ID, record_id_of
 from engine.jobs import JobName
 from engine.records import JobRecord, Records
 from engine.schemas import Generate, Generated
-from shim.backends import Made, Progress
+from shim.backends import KeptJob, Made, Progress
 from shim.errors import GenerationFailed
 from shim.job_end import Ended, end_of, ended_record, told_end
 
@@ -88,6 +88,20 @@ class QueueJobs:
         queued = await self._endpoint.run(request.model_dump(mode="json", exclude_none=True))
         return self._follow(QueueJob(job_id, queued.id, _name_of(request, queued.id), request.session_id), RETRIES)
 
+    async def taken_up(self, job: KeptJob) -> Following | None:
+        """A kept job that is in the queue, as was noted or its worker has told; None when it isn't."""
+        following = self._followed(job.job_id)
+        if following is not None:
+            return following
+        queue_id = job.queue_id
+        if queue_id is None:
+            record = await asyncio.to_thread(self._records.jobs.get, job.job_id)
+            queue_id = None if record is None else record.queue_id or None
+        if queue_id is None:
+            return None
+        name = JobName(job.job_id, record_id_of(queue_id), by_caller=True)
+        return self._followed(job.job_id) or self._follow(QueueJob(job.job_id, queue_id, name, job.session_id), RETRIES)
+
     async def made(self, following: Following, seconds: float) -> Made:
         """The job's video. Raises StillRunning after so many seconds, and what ended the job."""
         await asyncio.wait({following.end}, timeout=seconds)
@@ -119,6 +133,11 @@ class QueueJobs:
             record_id,
         )
 
+    def end_of(self, job_id: str) -> asyncio.Task[Made] | None:
+        """The end of a job that is followed still; None where there is none such."""
+        following = self._followed(job_id)
+        return None if following is None else following.end
+
     async def follow_left(self) -> None:
         """Follow the jobs that a server before this one, or beside it, has left running."""
         try:
@@ -130,9 +149,12 @@ class QueueJobs:
             if self._followed(record.job_id) is None:
                 self._follow_left(record)
 
-    async def cancel(self, job_id: str) -> None:
-        """Stop a job, by this server's id of it or by that of its record; nothing happens when it doesn't run."""
-        queue_id = self._queue_id(job_id) or await asyncio.to_thread(self._recorded_queue_id, job_id)
+    async def cancel(self, job_id: str, noted: str | None = None) -> None:
+        """Stop a job, by this server's id of it or by that of its record; nothing happens when it doesn't run.
+
+        noted: the queue's id of it, where that was written down.
+        """
+        queue_id = self._queue_id(job_id) or noted or await asyncio.to_thread(self._recorded_queue_id, job_id)
         if queue_id is not None:
             await self._endpoint.cancel(queue_id)
 

@@ -33,12 +33,22 @@ class Unfinished:
 
 
 class Recovery:
-    """``prepare`` begins a session's preparation; it is called in the event loop's thread."""
+    """``prepare`` begins a session's preparation; it is called in the event loop's thread.
 
-    def __init__(self, records: Records, prepare: Callable[[SessionRecord], None], now: Callable[[], datetime]) -> None:
+    kept: ids of jobs that others take up again. It blocks, and raises what the store raises.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        prepare: Callable[[SessionRecord], None],
+        now: Callable[[], datetime],
+        kept: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
         self._records = records
         self._prepare = prepare
         self._now = now
+        self._kept = kept
 
     async def run(self) -> None:
         """Settle what is unfinished at this moment; what this process begins meanwhile is at work, and left alone."""
@@ -53,10 +63,9 @@ class Recovery:
 
     def unfinished(self) -> Unfinished:
         """Reads every record. Raises what the store raises."""
-        return Unfinished(
-            frozenset(record.session_id for record in self._records.sessions.list() if record.status == "preparing"),
-            frozenset(record.job_id for record in self._records.jobs.list() if record.state == "running"),
-        )
+        sessions = (record.session_id for record in self._records.sessions.list() if record.status == "preparing")
+        jobs = frozenset(record.job_id for record in self._records.jobs.list() if record.state == "running")
+        return Unfinished(frozenset(sessions), jobs - self._kept())
 
     async def settle(self, left: Unfinished) -> None:
         """Return when none of ``left`` is unfinished, or all that are have others at work."""

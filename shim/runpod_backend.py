@@ -11,6 +11,7 @@ from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Self
 
+from engine.avatar.blocked import BlockList
 from engine.avatar.sources import AvatarSources
 from engine.endpoint.client import AsyncRunPodEndpoint, EndpointAddress, RunPodEndpoint
 from engine.endpoint.preparations import Preparations
@@ -25,7 +26,7 @@ from engine.settings import Settings
 from engine.speech.text import spoken_text
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
-from shim.backends import Made, StreamEvent
+from shim.backends import KeptJob, Made, StreamEvent
 from shim.queue_health import QueueHealth
 from shim.queue_jobs import Following, QueueJobs
 from shim.queued_sessions import QueuedSessions, SessionStore
@@ -54,7 +55,8 @@ class RunPodBackend:
         self._endpoint = AsyncRunPodEndpoint.over_network(address)
         self._fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         self._sources = AvatarSources.of(settings, store, self._fetcher)
-        stored = SessionStore(store, records, self._sources, Lifetimes.of(settings), now)
+        self._blocked = BlockList(settings.blocked_avatars)
+        stored = SessionStore(store, records, self._sources, Lifetimes.of(settings), now, self._blocked)
         self._sessions = QueuedSessions(stored, self._endpoint, Preparations(records, self._asking, now))
         self._jobs = QueueJobs(self._endpoint, records, now)
         self._relay = Relay(StoredStreams(store, records, now))
@@ -103,13 +105,13 @@ class RunPodBackend:
             made = await self._jobs.asked_before(job_id, seconds)
             if made is not None:
                 return made
-        await self._demand_possible(request)
+        await self.demand_possible(request)
         return await self._jobs.made(await self._jobs.submit(request, job_id), seconds)
 
     async def stream(self, request: Generate, job_id: str) -> AsyncGenerator[StreamEvent, None]:
         if request.idempotency_key is not None:
             raise InvalidInput("A stream takes no `idempotency_key`: what was made before is not made again.")
-        await self._demand_possible(request)
+        await self.demand_possible(request)
         stored = request.model_copy(update={"stream": True})
         submitting = asyncio.create_task(self._jobs.submit(stored, job_id))
         try:
@@ -122,8 +124,24 @@ class RunPodBackend:
             await self._cancel(submitting)
             raise
 
-    async def cancel(self, job_id: str) -> None:
-        await self._jobs.cancel(job_id)
+    async def demand_possible(self, request: Generate) -> None:
+        await asyncio.to_thread(self._demand_sound, request)
+        if request.session_id is not None:
+            session = await self._sessions.get(request.session_id, request.owner)
+            avatar_key_of(session)
+            self._blocked.demand_allowed(session.avatar_sha256)
+        else:
+            await asyncio.to_thread(self._sources.demand_possible, request.avatar_video_path, request.owner)
+
+    async def enqueue(self, job: KeptJob) -> Followed:
+        following = await self._jobs.taken_up(job) if job.was_begun else None
+        return Followed(following or await self._jobs.submit(await job.request(), job.job_id))
+
+    def end_of(self, job_id: str) -> asyncio.Future[Made] | None:
+        return self._jobs.end_of(job_id)
+
+    async def cancel(self, job_id: str, queue_id: str | None = None) -> None:
+        await self._jobs.cancel(job_id, queue_id)
 
     async def _cancel(self, submitting: asyncio.Task[Following]) -> None:
         """Stop a job that perhaps is only just being submitted."""
@@ -133,16 +151,26 @@ class RunPodBackend:
     async def health(self) -> HealthReply:
         return await self._health.reply()
 
-    async def _demand_possible(self, request: Generate) -> None:
-        """Raise what can be known without a job."""
-        await asyncio.to_thread(self._demand_sound, request)
-        if request.session_id is not None:
-            avatar_key_of(await self._sessions.get(request.session_id, request.owner))
-        else:
-            await asyncio.to_thread(self._sources.demand_possible, request.avatar_video_path, request.owner)
-
     def _demand_sound(self, request: Generate) -> None:
         if request.text is not None:
             spoken_text(request.text, self._settings.max_text_characters)
         if request.audio_url is not None:
             self._fetcher.check(request.audio_url)
+
+
+class Followed:
+    """A kept job in the endpoint's queue; it goes on there whoever waits for it."""
+
+    def __init__(self, following: Following) -> None:
+        self._following = following
+
+    @property
+    def queue_id(self) -> str | None:
+        return self._following.job.queue_id
+
+    def position(self) -> int | None:
+        return None
+
+    async def made(self) -> Made:
+        await asyncio.wait({self._following.end})
+        return self._following.end.result()

@@ -2,7 +2,7 @@
 
 Neither sessions/ nor avatars/ is in it. A session's age says nothing of its use, which its record alone knows, and a
 prepared avatar is needed for as long as a session refers to it: a rule that looks at the age of objects would tear
-living sessions apart. The sweeper judges those two by their content.
+living sessions apart. The sweeper judges those two by their content, and uploaded/ and owners/ by what they speak of.
 """
 
 from __future__ import annotations
@@ -44,6 +44,18 @@ REQUESTS = Rule("requests", DAY)
 LEASES = Rule("leases", DAY)
 """What the REST server's generations hold while they go on, by what they are counted for."""
 
+ACCEPTED = Rule("accepted", 2 * DAY)
+"""Jobs that the REST server has accepted, and what each of them asks for until it has ended."""
+
+UNFINISHED = Rule("unfinished", 2 * DAY)
+"""Names of the accepted jobs for which something is left to do."""
+
+REPLICAS = Rule("replicas", DAY)
+"""Signs of life of the REST servers that accept jobs."""
+
+INCOMING = Rule("incoming", DAY)
+"""Uploads of avatars that were announced, until they are complete."""
+
 
 def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
     """What is kept for ever has no rule.
@@ -60,6 +72,10 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         Rule("proofs", DAY),
         REQUESTS,
         LEASES,
+        ACCEPTED,
+        UNFINISHED,
+        REPLICAS,
+        INCOMING,
     )
 
 

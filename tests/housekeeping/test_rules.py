@@ -29,6 +29,10 @@ def test_each_kind_goes_after_its_own_time() -> None:
         "proofs": 1,
         "requests": 1,
         "leases": 1,
+        "accepted": 2,
+        "unfinished": 2,
+        "replicas": 1,
+        "incoming": 1,
     }
 
 
@@ -38,7 +42,8 @@ def test_a_jobs_record_stays_a_day_however_short_its_outputs_live() -> None:
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
     kept = [rule.folder for rule in rules(Lifetimes(None, None, None))]
-    assert kept == ["streams", "workers", "proofs", "requests", "leases"]
+    requests = ["requests", "leases", "accepted", "unfinished", "replicas", "incoming"]
+    assert kept == ["streams", "workers", "proofs", *requests]
 
 
 def test_sessions_and_avatars_have_no_rule() -> None:

@@ -69,7 +69,16 @@ class FailingBackend:
         finally:
             self.closed_streams += 1
 
-    async def cancel(self, job_id: str) -> None:
+    async def demand_possible(self, request: Generate) -> None:
+        raise self.error
+
+    async def enqueue(self, job: KeptJob) -> Queued:
+        raise self.error
+
+    def end_of(self, job_id: str) -> None:
+        return None
+
+    async def cancel(self, job_id: str, queue_id: str | None = None) -> None:
         pass
 
     async def health(self) -> HealthReply:
