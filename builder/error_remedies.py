@@ -47,6 +47,7 @@ REMEDIES: dict[type[EngineError], str] = {
     engine.WeightsDamaged: "The operator runs `python -m builder.fetch_models`, which fetches damaged files anew.",
     engine.InternalError: "Report it with the `request_id`, by which the log has all of it.",
     engine.ResultTooLarge: "The operator sets a bucket, or turns `INLINE_RESULTS` off.",
+    engine.SigningFailed: "The operator renews `C2PA_CERTIFICATE`; the log says what is wrong with it.",
     engine.Outage: "Wait for `Retry-After`, then send the same request again.",
     engine.StorageFull: "Try again later; the operator makes room on the disk.",
     engine.Interrupted: "Ask for it again.",

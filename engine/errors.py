@@ -42,6 +42,7 @@
     - InternalError                 internal_error
       - BundleDamaged               internal_error
     - ResultTooLarge                result_too_large
+    - SigningFailed                 signing_failed
   - Outage                          503: a retry can help
     - StorageUnavailable            storage_unavailable
     - StorageFull                   storage_full
@@ -56,6 +57,7 @@
     - TtsBusy                       tts_busy
     - TtsUnavailable                tts_unavailable
     - TtsBroken                     tts_broken
+    - TimestampUnavailable          timestamp_unavailable
 
 A message is a sentence for the caller: it says what was wrong and what to do, and never holds a
 secret, a path of the host or a traceback.
@@ -331,6 +333,12 @@ class ResultTooLarge(OperatorError):
     code = "result_too_large"
 
 
+class SigningFailed(OperatorError):
+    """The finished video can't be signed with the operator's certificate, or the signature doesn't hold."""
+
+    code = "signing_failed"
+
+
 class Outage(EngineError):
     """Something the service needs is away for the moment."""
 
@@ -417,3 +425,9 @@ class TtsBroken(Outage):
     """The speech service's reply is damaged or ends too early."""
 
     code = "tts_broken"
+
+
+class TimestampUnavailable(Outage):
+    """The time-stamping authority gives no stamp for a video's signature."""
+
+    code = "timestamp_unavailable"

@@ -190,8 +190,7 @@ class Generation:
             timings={stage: round(seconds, 3) for stage, seconds in made.seconds.items()},
             gpu_seconds=run.account.gpu_seconds,
             expires_at=self._expires_at(run),
-            warnings=[*sound.warnings, *self._avatar_warnings(run), *_height_warnings(run.request, made)]
-            + self._encoder_warnings(made),
+            warnings=[*sound.warnings, *self._avatar_warnings(run), *self._video_warnings(run, made)],
             metadata=run.request.metadata,
         )
 
@@ -200,10 +199,12 @@ class Generation:
         avatar = self.sessions.get(run.session_id).avatar
         return [] if avatar is None else avatar.warnings
 
-    def _encoder_warnings(self, made: MadeVideo) -> list[str]:
-        if made.codec == self.encoder.codec:
-            return []
-        return ["The GPU's video encoder didn't take this video, so the processor encoded it."]
+    def _video_warnings(self, run: Run, made: MadeVideo) -> Iterator[str]:
+        height = run.request.height
+        if height is not None and height > made.size.height:
+            yield f"`height` is {height}, and the avatar's is {made.size.height}: so is the video's."
+        if made.codec != self.encoder.codec:
+            yield "The GPU's video encoder didn't take this video, so the processor encoded it."
 
     def _expires_at(self, run: Run) -> datetime | None:
         if run.target.name is not None:
@@ -284,12 +285,6 @@ def _order(request: Generate, count: int) -> Order:
     if request.idle:
         return LoopOrder.beginning(count, request.start_seconds)
     return FrameOrder.beginning(request.sync_mode, count, request.start_seconds)
-
-
-def _height_warnings(request: Generate, made: MadeVideo) -> list[str]:
-    if request.height is None or request.height <= made.size.height:
-        return []
-    return [f"`height` is {request.height}, and the avatar's is {made.size.height}: so is the video's."]
 
 
 def _to_both(direct: FragmentSink | None, stored: FragmentSink) -> FragmentSink:

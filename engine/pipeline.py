@@ -114,8 +114,8 @@ class VideoRequest:
 class MadeVideo:
     """The files of a finished video; a silent one has no ``audio``.
 
-    size: in pixels. codec: the encoder's name. seconds: how long each stage was busy. device_seconds: the video's share of the time that
-    the frame loop's batches took.
+    size: in pixels. codec: the encoder's name. seconds: how long each stage was busy. device_seconds: the video's share
+    of the time that the frame loop's batches took.
     """
 
     video: Path

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails
 from engine.errors import InvalidInput, UnknownAction
 from engine.lipsync.options import REFUSED, CheekWidth, ExtraMargin, ParsingMode, PreparationOptions
 from engine.speech.voice import VoiceSettings
+from engine.video.quality import Quality
 
 
 def _whole_characters(text: str) -> str:
@@ -40,6 +41,7 @@ SyncMode = Literal["bounce", "loop", "cut_off"]
 SessionStatus = Literal["preparing", "ready", "error"]
 
 METADATA_BYTES = 1024
+LEAST_HEIGHT, MOST_HEIGHT = 128, 2160
 OPTIONS = tuple(PreparationOptions.model_fields)
 """Names of the options of a preparation."""
 
@@ -109,7 +111,7 @@ class DeleteSession(ActionInput):
 
 
 class Generate(Preparing):
-    """Make a video of the session's avatar, or of an avatar named here, speaking a text or a sound."""
+    """Make a video of the session's avatar, or of an avatar named here: speaking a text or a sound, or at rest."""
 
     action: Literal["generate"] = "generate"
     session_id: Id | None = None
@@ -119,8 +121,25 @@ class Generate(Preparing):
     voice_settings: VoiceSettings | None = None
     audio_base64: str | None = None
     audio_url: Location | None = None
+    idle: bool = Field(
+        False,
+        description="In place of a text or a sound: a silent loop of the avatar at rest, of 20 s at most, whose last "
+        "frame leads to its first. It has no `audio_url`.",
+    )
     sync_mode: SyncMode = Field("bounce", description="What happens when the sound outlasts the avatar.")
     start_seconds: float = Field(0, ge=0, allow_inf_nan=False, description="Where in the avatar to begin.")
+    height: int | None = Field(
+        None,
+        ge=LEAST_HEIGHT,
+        le=MOST_HEIGHT,
+        multiple_of=2,
+        description="Height of the video in pixels; its width follows. The avatar's own height where that is smaller, "
+        "with a warning. null: the avatar's.",
+    )
+    quality: Quality = Field(
+        "standard",
+        description="`draft` takes less than half of the standard's bytes, and shows it; `high` up to twice as many.",
+    )
     stream: bool = Field(
         False,
         description="Also store the video in parts while it is made: progress carries `stream_url` and `hls_url`. The "
@@ -149,10 +168,18 @@ class Generate(Preparing):
 
     @model_validator(mode="after")
     def _one_source_of_each(self) -> Generate:
-        sounds = [name for name in ("text", "audio_base64", "audio_url") if getattr(self, name) is not None]
-        if len(sounds) != 1:
-            given = " and ".join(sounds) if sounds else "none of them"
-            raise ValueError(f"exactly one of `text`, `audio_base64` and `audio_url` is needed; {given} came")
+        sources = [name for name in ("text", "audio_base64", "audio_url") if getattr(self, name) is not None]
+        if self.idle:
+            sources.append("idle")
+        if len(sources) != 1:
+            given = " and ".join(sources) if sources else "none of them"
+            raise ValueError(f"exactly one of `text`, `audio_base64`, `audio_url` and `idle` is needed; {given} came")
+        return self
+
+    @model_validator(mode="after")
+    def _a_loop_bounces(self) -> Generate:
+        if self.idle and self.sync_mode != "bounce":
+            raise ValueError("an `idle` loop is always a bounce: leave out `sync_mode`")
         return self
 
     @model_validator(mode="after")
@@ -226,6 +253,15 @@ class WordTime(BaseModel):
     end: float
 
 
+class FaceBox(BaseModel):
+    """A rectangle in pixels of the prepared avatar."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
 class AvatarInfo(BaseModel):
     """What became of the avatar's video."""
 
@@ -234,6 +270,9 @@ class AvatarInfo(BaseModel):
     seconds: float
     face_width: int
     face_height: int
+    face_box: FaceBox | None = Field(
+        None, description="Where the face is in the first frame that shows it, which is the thumbnail's."
+    )
     warnings: list[str]
 
 
@@ -281,8 +320,9 @@ class Generated(BaseModel):
     duration: float = Field(description="Seconds.")
     frames: int
     video_key: str
-    audio_key: str
-    captions_key: str
+    audio_key: str | None = Field(None, description="None of a silent video.")
+    captions_key: str = Field(description="WebVTT.")
+    subtitles_key: str | None = Field(None, description="The same as SubRip.")
     thumbnail_key: str
     words: list[WordTime]
     renderer: str
@@ -299,8 +339,9 @@ class GenerateReply(Generated):
     """A finished generate as its caller gets it."""
 
     video_url: str
-    audio_url: str
+    audio_url: str | None = None
     captions_url: str
+    subtitles_url: str | None = None
     thumbnail_url: str
 
 

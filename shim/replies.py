@@ -41,7 +41,11 @@ class VideoReply(Generated):
 
     job_id: str = Field(description="The job's record, which the file names carry.")
     video_url: str = Field(examples=["/api/v1/generate/video/output_12345.mp4"])
-    audio_url: str = Field(examples=["/api/v1/generate/audio/audio_12345.mp3"])
+    audio_url: str | None = Field(
+        None,
+        description="Always there but for an `idle` loop, which is silent.",
+        examples=["/api/v1/generate/audio/audio_12345.mp3"],
+    )
     captions_url: str = Field(description="WebVTT.")
     subtitles_url: str = Field(description="SubRip.")
     thumbnail_url: str = Field(description="JPEG.")

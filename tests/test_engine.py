@@ -16,7 +16,8 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import ConfigurationError, Conflict, InvalidInput, NoFace, SessionFailed, SessionNotFound
-from engine.video.encode import EncoderSettings
+from engine.video.encode import EncoderSettings, VideoEncoder
+from engine.video.quality import Quality
 from tests.engine_ground import EngineGround
 from tests.media.made import recording, tone
 from tests.worker.clips import grey_clip, hum, talking_head, wav_base64
@@ -52,6 +53,9 @@ class Absent:
 
     def options(self) -> dict[str, str]:
         return {}
+
+    def at(self, quality: Quality) -> VideoEncoder:
+        return self
 
 
 def frames_of(path: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from engine.errors import ConfigurationError
 from engine.timebase import FRAME_RATE
 from engine.video.encode import EncoderRefused, EncoderSettings, Mp4Writer, VideoEncoder, open_encoder
 from engine.video.i420 import I420
+from engine.video.quality import Quality
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,17 @@ class NvencSettings:
     @property
     def codec(self) -> str:
         return "h264_nvenc"
+
+    def at(self, quality: Quality) -> NvencSettings:
+        """As the protocol has it: as far from the standard as x264 is."""
+        chosen = replace(self, instead=self.instead.at(quality))
+        match quality:
+            case "draft":
+                return replace(chosen, cq=31, preset="p1")
+            case "standard":
+                return chosen
+            case "high":
+                return replace(chosen, cq=19)
 
     def options(self) -> dict[str, str]:
         """A keyframe every second exactly, nothing reordered or held back: no B-frames, no look ahead, no delay.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,8 +37,10 @@ class OutputFile:
     itself when the disk is full from the start.
     """
 
-    def __init__(self, path: Path, container_format: str, options: dict[str, str]) -> None:
+    def __init__(self, path: Path, container_format: str, options: dict[str, str], trailer: bytes = b"") -> None:
+        """``trailer`` follows what libav writes."""
         self._path = path
+        self._trailer = trailer
         with disk_errors():
             self._file: BinaryIO = path.open("w+b")
         # Not a bound method: in a cycle with the container, the encoders' memory would wait for the collector.
@@ -64,6 +67,8 @@ class OutputFile:
     def finish(self) -> None:
         """Write what is left and close the file."""
         self.container.close()
+        self._file.seek(0, os.SEEK_END)
+        self._file.write(self._trailer)
         self._file.close()
 
     def discard(self) -> None:

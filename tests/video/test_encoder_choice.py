@@ -15,6 +15,7 @@ from engine.timebase import FRAME_RATE
 from engine.video.encode import EncoderRefused, EncoderSettings, Mp4Writer, VideoEncoder
 from engine.video.encoder_choice import NvencSettings, begin_mp4, choose_encoder, try_out, x264_threads
 from engine.video.i420 import I420
+from engine.video.quality import Quality
 
 SIDE = 64
 
@@ -30,6 +31,9 @@ class Odd:
 
     def options(self) -> dict[str, str]:
         return EncoderSettings().options() | self.other
+
+    def at(self, quality: Quality) -> VideoEncoder:
+        return self
 
 
 def refuse(encoder: VideoEncoder) -> None:
