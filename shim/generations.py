@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 
+from engine.errors import EngineError
 from shim.asked import Asked
 from shim.backends import Backend, Made, StreamEvent
 from shim.callers import Caller
+from shim.errors import GenerationFailed
 from shim.turnstile import Turnstile
 
 
@@ -18,17 +21,37 @@ class Generations:
 
     backend: Backend
     turnstile: Turnstile
+    _left: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
 
     async def make(self, caller: Caller, asked: Asked) -> Made:
         """The finished video."""
-        async with self.turnstile.held(caller, asked.request):
+        async with self._held(caller, asked):
             return await self.backend.generate(asked.request, asked.job_id)
 
     async def stream(self, caller: Caller, asked: Asked) -> AsyncGenerator[StreamEvent, None]:
         """The video while it is made. Closing the generator cancels it."""
-        async with (
-            self.turnstile.held(caller, asked.request),
-            aclosing(self.backend.stream(asked.request, asked.job_id)) as events,
-        ):
+        async with self._held(caller, asked), aclosing(self.backend.stream(asked.request, asked.job_id)) as events:
             async for event in events:
                 yield event
+
+    @asynccontextmanager
+    async def _held(self, caller: Caller, asked: Asked) -> AsyncIterator[None]:
+        """What the turnstile gives is held until the work has ended, although its caller may be answered before."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.turnstile.held(caller, asked.request))
+            try:
+                yield
+            except (EngineError, GenerationFailed):
+                end = self.backend.end_of(asked.job_id)
+                if end is not None:
+                    self._hold_on(stack.pop_all(), end)
+                raise
+
+    def _hold_on(self, stack: AsyncExitStack, end: asyncio.Future[Made]) -> None:
+        async def hold() -> None:
+            async with stack:
+                await asyncio.wait({end})
+
+        task = asyncio.create_task(hold(), name="a job whose caller no longer waits")
+        self._left.add(task)
+        task.add_done_callback(self._left.discard)

@@ -124,7 +124,7 @@ class Leases:
             if not held.over and not self._written(held, most):
                 held.over = True
                 raise TooManyGenerations(
-                    f"{most} videos are being made for this {held.scope.kind} already. Wait until one of them is done."
+                    f"No more than {most} at once may be made for this {held.scope.kind}. Wait until one is done."
                 )
 
     def _renew(self, held: _Held) -> None:

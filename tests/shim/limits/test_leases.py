@@ -68,7 +68,7 @@ async def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
 def test_so_many_and_no_more(servers: Servers) -> None:
     async def take() -> None:
         async with servers.first.held(SESSION, 2), servers.second.held(SESSION, 2):
-            with pytest.raises(TooManyGenerations, match="2 videos are being made for this session already"):
+            with pytest.raises(TooManyGenerations, match="No more than 2 at once may be made for this session"):
                 async with servers.first.held(SESSION, 2):
                     pytest.fail("a third was let in")
             assert await servers.free(3) == 1
