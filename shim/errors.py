@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Match
 
 from engine.errors import (
+    AvatarBlocked,
     EngineError,
     IdempotencyConflict,
     InternalError,
@@ -100,7 +101,9 @@ def told_status(error: type[EngineError]) -> int:
 def failure_of(error: EngineError | GenerationFailed) -> Failure:
     """How the error is told."""
     if isinstance(error, GenerationFailed):
-        return Failure(500, error.cause.code, error.cause.message, error.cause.retryable)
+        # What the operator forbids is refused, whenever it is found out; it hasn't gone wrong.
+        status = AvatarBlocked.http_status if isinstance(error.cause, AvatarBlocked) else 500
+        return Failure(status, error.cause.code, error.cause.message, error.cause.retryable)
     job_id = error.job_id if isinstance(error, StillRunning) else None
     return Failure(told_status(type(error)), error.code, error.message, error.retryable, _headers_of(error), job_id)
 

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
+from engine.avatar.blocked import BlockList
 from engine.avatar.refs import AvatarRefs
 from engine.avatar.sources import AvatarSources
 from engine.endpoint.client import AsyncRunPodEndpoint
@@ -56,17 +57,20 @@ class SessionStore:
     sources: AvatarSources
     lifetimes: Lifetimes
     now: Callable[[], datetime]
+    blocked: BlockList
 
     def begin(self, request: CreateSession, session_id: str) -> Begun | None:
         """Write the record of a session to be prepared; None when that goes on already, or is done.
 
-        Raises Conflict, and the errors of the avatar's name.
+        Raises Conflict, the errors of the avatar's name, and AvatarBlocked where the session's avatar is known.
         """
         self.sources.demand_possible(request.avatar_video_path, request.owner)
         new = new_session(request, session_id, None, self.now(), self.lifetimes)
         if self.records.sessions.create(new):
             return Begun(new, None)
-        demand_same_avatar(existing_session(self.records, session_id), new)
+        found = existing_session(self.records, session_id)
+        demand_same_avatar(found, new)
+        self.blocked.demand_allowed(found.avatar_sha256)
         return self._begin_again(new)
 
     def withdraw(self, begun: Begun) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -64,24 +64,29 @@ class BudgetCheck:
 
     @asynccontextmanager
     async def held(self, caller: Caller, request: Generate) -> AsyncIterator[None]:
-        characters = 0 if request.text is None else len(speakable_text(request.text))
-        work = request.idempotency_key or uuid.uuid4().hex
-        purses = self._purses(caller.owner)
         async with AsyncExitStack() as stack:
-            for purse in purses:
-                # Promised before anything is waited for, so that of those who come at once not all find it unspent.
-                others = self._others(purse, work)
-                stack.enter_context(self._promise(purse, work, characters))
-                if purse.is_counted:
-                    await asyncio.to_thread(purse.demand, characters, others, self.now())
-                if purse.budget.concurrent_jobs is not None:
-                    most = purse.budget.concurrent_jobs
-                    await stack.enter_async_context(self.leases.held(purse.scope, most, request.idempotency_key))
+            for purse in self._purses(caller.owner):
+                await stack.enter_async_context(self._within(purse, request))
             try:
                 yield
             finally:
-                if purses:
-                    self.spending.forget(caller.owner)
+                self.spending.forget(caller.owner)
+
+    @asynccontextmanager
+    async def _within(self, purse: Purse, request: Generate) -> AsyncIterator[None]:
+        characters = 0 if request.text is None else len(speakable_text(request.text))
+        work = request.idempotency_key or uuid.uuid4().hex
+        # Promised before anything is waited for, so that of those who come at once not all find the budget unspent.
+        others = self._others(purse, work)
+        with self._promise(purse, work, characters):
+            if purse.is_counted:
+                await asyncio.to_thread(purse.demand, characters, others, self.now())
+            async with self._lease(purse, request):
+                yield
+
+    def _lease(self, purse: Purse, request: Generate) -> AbstractAsyncContextManager[None]:
+        most = purse.budget.concurrent_jobs
+        return nullcontext() if most is None else self.leases.held(purse.scope, most, request.idempotency_key)
 
     def _purses(self, owner: str | None) -> list[Purse]:
         purses = []

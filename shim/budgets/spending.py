@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +39,6 @@ class Spending:
         self._known: dict[tuple[date, str | None], _Known] = {}
         self._total = Total(store)
         self._total_known: tuple[date, _Known] | None = None
-        self._guard = threading.Lock()
 
     def of(self, owner: str | None) -> Usage:
         """What the owner has used today."""
@@ -49,19 +47,17 @@ class Spending:
         if known is None or self._clock() - known.read > SECONDS_KEPT:
             began = self._clock()
             known = _Known(self._counters.day(*key), began)
-            with self._guard:
-                self._make_room()
-                self._known[key] = known
+            self._make_room()
+            self._known[key] = known
         return known.usage
 
     def total(self) -> Usage:
         """What all together have used today."""
-        with self._guard:
-            today, known = self._today(), self._total_known
-            if known is None or known[0] != today or self._clock() - known[1].read > SECONDS_KEPT:
-                began = self._clock()
-                known = self._total_known = (today, _Known(self._total.of(today), began))
-            return known[1].usage
+        today, known = self._today(), self._total_known
+        if known is None or known[0] != today or self._clock() - known[1].read > SECONDS_KEPT:
+            began = self._clock()
+            known = self._total_known = (today, _Known(self._total.of(today), began))
+        return known[1].usage
 
     def forget(self, owner: str | None) -> None:
         """The owner has spent more: the next who asks has it read anew."""
@@ -85,8 +81,9 @@ class Total:
 
     def of(self, day: date) -> Usage:
         listed = {info.key: info.etag for info in self._store.list(day_folder(day))}
-        self._read = {key: self._usage(key, etag) for key, etag in listed.items()}
-        return sum((usage for _, usage in self._read.values()), Usage())
+        read = {key: self._usage(key, etag) for key, etag in listed.items()}
+        self._read = read
+        return sum((usage for _, usage in read.values()), Usage())
 
     def _usage(self, key: str, etag: str) -> tuple[str, Usage]:
         known = self._read.get(key)

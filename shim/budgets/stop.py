@@ -70,7 +70,7 @@ class StopCheck:
         self._clock = clock
         self._stop: Stop | None = None
         self._read: float | None = None
-        self._guard = threading.Lock()
+        self._noting = threading.Lock()
 
     @asynccontextmanager
     async def held(self, caller: Caller, request: Generate) -> AsyncIterator[None]:
@@ -80,12 +80,13 @@ class StopCheck:
         yield
 
     def _look(self) -> Stop | None:
-        with self._guard:
-            if self._read is None or self._clock() - self._read > SECONDS_KEPT:
-                began = self._clock()
-                self._note(self._sign.read())
+        began = self._clock()
+        if self._read is None or began - self._read > SECONDS_KEPT:
+            stop = self._sign.read()
+            with self._noting:
+                self._note(stop)
                 self._read = began
-            return self._stop
+        return self._stop
 
     def _note(self, stop: Stop | None) -> None:
         if stop is not None and stop != self._stop:

@@ -21,7 +21,7 @@ from engine.store.protocol import ObjectInfo
 DAY = date(2026, 11, 22)
 OWNERS = (None, "key:alice", "jwt:Bob@example.com / x")
 
-amounts = st.builds(
+amounts: st.SearchStrategy[dict[str, object]] = st.builds(
     dict,
     owner=st.sampled_from(OWNERS),
     ended=st.sampled_from(["done", "cancelled"]),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.avatar.blocked import BlockList
 from engine.avatar.sources import AvatarSources
 from engine.endpoint.job_state import QueuedJob
 from engine.endpoint.preparations import SILENCE
@@ -219,7 +220,7 @@ def test_a_preparation_that_the_queue_says_has_failed_ends_its_session(queue: Qu
 def stored(store: LocalStore) -> SessionStore:
     settings = Settings()
     sources = AvatarSources.of(settings, store, GuardedFetcher(FetchPolicy()))
-    return SessionStore(store, Records(store, utc_now), sources, Lifetimes.of(settings), utc_now)
+    return SessionStore(store, Records(store, utc_now), sources, Lifetimes.of(settings), utc_now, BlockList())
 
 
 def test_a_worker_that_began_before_its_job_was_noted_keeps_the_session(stored: SessionStore) -> None:
