@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from engine.video.compose import Alpha
 from engine.video.encode import EncoderSettings
 from engine.video.fragments import FragmentSink
 from engine.video.i420 import I420
+from engine.video.scale import Size
 
 WIDTH, HEIGHT, COUNT = 64, 96, 5
 STAGES = {"listening", "reading", "composing"}
@@ -133,6 +135,8 @@ def make(
     done: list[int] | None = None,
     fragments: FragmentSink | None = None,
     now: Callable[[], float] = time.perf_counter,
+    silent: bool = False,
+    height: int | None = None,
 ) -> MadeVideo:
     face = track(faceless or set())
     request = VideoRequest(
@@ -145,6 +149,8 @@ def make(
         comment="test",
         encoder=EncoderSettings(crf=12),
         fragments=fragments,
+        silent=silent,
+        height=height,
     )
     with closing(ModelThread()) as thread:
         pipeline = Pipeline(request, FrameLoop(LoudnessPainter(), thread), cancel or CancelToken(), now)
@@ -302,3 +308,26 @@ def test_the_first_fragment_needs_little_more_sound_than_it_holds(tmp_path: Path
         yield SpeechPiece(tone(8, 20_000))
 
     make(tmp_path, sound(), fragments=fragments)
+
+
+def test_a_smaller_video_shows_the_same_and_so_does_its_thumbnail(tmp_path: Path) -> None:
+    sound = np.concatenate([tone(3, 0), tone(4, 20_000)])
+    made = make(tmp_path, [SpeechPiece(sound)], faceless={4}, height=HEIGHT // 2)
+    with av.open(str(made.video)) as file:
+        frames = [frame.to_ndarray(format="yuv420p") for frame in file.decode(video=0)]
+    assert made.size == Size(WIDTH // 2, HEIGHT // 2)
+    assert {frame.shape for frame in frames} == {(HEIGHT * 3 // 4, WIDTH // 2)}
+    assert [frame[18:30, 10:22].mean() > 200 for frame in frames] == [False] * 3 + [True, False] + [True] * 2
+    assert abs(frames[4][20:28, 12:20].mean() - 120) < 3
+    thumbnail = cv2.imdecode(np.frombuffer(made.thumbnail, np.uint8), cv2.IMREAD_COLOR)
+    assert thumbnail is not None
+    assert thumbnail.shape[:2] == (HEIGHT // 2, WIDTH // 2)
+
+
+def test_a_silent_video_is_drawn_from_its_sound_without_having_it(tmp_path: Path) -> None:
+    made = make(tmp_path, [SpeechPiece(np.concatenate([tone(2, 0), tone(2, 20_000)]))], silent=True)
+    assert made.audio is None
+    assert [path.name for path in tmp_path.iterdir()] == ["video.mp4"]
+    assert [value > 128 for value in look(made.video).inside] == [False, False, True, True]
+    with av.open(str(made.video)) as file:
+        assert [stream.type for stream in file.streams] == ["video"]

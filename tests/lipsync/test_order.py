@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from engine.errors import InvalidInput
-from engine.lipsync.order import FrameOrder
+from engine.lipsync.order import FrameOrder, LoopOrder, Order
 
 
-def walk(order: FrameOrder, frames: int) -> list[int]:
+def walk(order: Order, frames: int) -> list[int]:
     return [order[frame] for frame in range(frames)]
 
 
@@ -41,3 +43,20 @@ def test_start_counts_in_frames_of_a_25th() -> None:
 def test_start_past_the_end_says_how_long_the_avatar_is() -> None:
     with pytest.raises(InvalidInput, match=r"lasts 2 s"):
         FrameOrder.beginning("loop", 50, 2.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 24, 25, 26, 150, 250, 251, 7_500])
+def test_a_loop_at_rest_ends_where_it_began_and_lasts_2_to_20_seconds(count: int) -> None:
+    order = LoopOrder.beginning(count, 0)
+    shown = walk(order, order.limit)
+    assert 50 <= len(shown) <= 500
+    assert shown[0] == shown[-1] == 0
+    assert set(shown) == set(range(min(count, 250)))
+    assert all(abs(one - other) <= 1 for one, other in pairwise(shown))
+
+
+def test_a_loop_at_rest_begins_where_it_is_told() -> None:
+    order = LoopOrder.beginning(40, 0.4)
+    assert set(walk(order, order.limit)) == set(range(10, 40))
+    with pytest.raises(InvalidInput, match="begin earlier"):
+        LoopOrder.beginning(40, 1.6)

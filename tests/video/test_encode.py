@@ -223,6 +223,43 @@ def test_a_smaller_crf_is_a_better_picture(tmp_path: Path) -> None:
     assert fine.stat().st_size > rough.stat().st_size
 
 
+def test_a_draft_is_small_and_high_quality_is_good() -> None:
+    standard = EncoderSettings(threads=3)
+    draft, high = standard.at("draft"), standard.at("high")
+    assert standard.at("standard") is standard
+    assert draft.crf > standard.crf > high.crf
+    assert {draft.threads, high.threads} == {3}
+    wanted = {name: value for name, value in standard.options().items() if name not in ("crf", "preset")}
+    assert all(wanted.items() <= other.options().items() for other in (draft, high))
+
+
+def test_a_silent_video_has_a_picture_alone(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    with Mp4Writer(path, WIDTH, HEIGHT, EncoderSettings(), silent=True) as writer:
+        for number in range(30):
+            writer.write_frame(scene(number))
+    with av.open(str(path)) as file:
+        assert [stream.type for stream in file.streams] == ["video"]
+        assert file.duration == 30 * 40_000
+        assert [frame.time for frame in file.decode(video=0)] == [number / 25 for number in range(30)]
+
+
+def test_a_silent_video_takes_no_sound(tmp_path: Path) -> None:
+    path = tmp_path / "video.mp4"
+    with pytest.raises(ValueError), Mp4Writer(path, WIDTH, HEIGHT, EncoderSettings(), silent=True) as writer:
+        writer.write_sound(tone(100))
+    assert not path.exists()
+
+
+def test_boxes_may_follow_what_the_muxer_writes(tmp_path: Path) -> None:
+    path, plain = tmp_path / "video.mp4", write(tmp_path / "plain.mp4", 5, tone(9600))
+    with Mp4Writer(path, WIDTH, HEIGHT, EncoderSettings(), trailer=b"\0\0\0\x0afreeab") as writer:
+        for number in range(5):
+            writer.write_frame(scene(number))
+    assert boxes(path) == [*boxes(plain), "free"]
+    assert len(pictures(path)) == 5
+
+
 def test_an_error_in_the_block_leaves_no_file(tmp_path: Path) -> None:
     path = tmp_path / "video.mp4"
     with pytest.raises(ZeroDivisionError), Mp4Writer(path, WIDTH, HEIGHT, EncoderSettings()) as writer:

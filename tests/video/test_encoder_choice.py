@@ -57,6 +57,15 @@ def made(path: Path, encoder: VideoEncoder) -> Mp4Writer:
     return begin_mp4(lambda each: Mp4Writer(path, SIDE, SIDE, each), encoder)
 
 
+def test_a_quality_is_one_of_the_encoder_that_stands_in_too() -> None:
+    nvenc = NvencSettings(instead=EncoderSettings())
+    draft, high = nvenc.at("draft"), nvenc.at("high")
+    assert nvenc.at("standard") == nvenc
+    assert draft.cq > nvenc.cq > high.cq
+    assert draft.instead == EncoderSettings().at("draft")
+    assert high.instead == EncoderSettings().at("high")
+
+
 def test_nvenc_is_taken_where_it_opens() -> None:
     chosen = choose_encoder("auto", 16, 3, accept)
     assert chosen.codec == "h264_nvenc"

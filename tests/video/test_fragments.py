@@ -120,6 +120,21 @@ def test_first_comes_the_init_segment_and_then_whole_fragments(tmp_path: Path) -
         assert int.from_bytes(sizes.content[8:12], "big") == 0
 
 
+def test_a_silent_videos_fragments_play_as_the_file_does(tmp_path: Path) -> None:
+    path, taken = tmp_path / "video.mp4", Taken()
+    with Mp4Writer(path, WIDTH, HEIGHT, EncoderSettings(), fragments=taken, silent=True) as writer:
+        for number in range(63):
+            taken.written = number + 1
+            writer.write_frame(scene(number))
+    init, *fragments = taken.pieces
+    assert [len(list(box.within("trak"))) for box in boxes(init) if box.kind == "moov"] == [1]
+    assert len(fragments) == 13
+    assert taken.frames[1] <= FRAMES_PER_FRAGMENT + 2
+    joined = taken.save(tmp_path / "joined.mp4")
+    assert times(joined) == times(path) == [number / 25 for number in range(63)]
+    assert all(np.array_equal(one, other) for one, other in zip(pictures(joined), pictures(path), strict=True))
+
+
 def test_a_fragment_says_where_its_data_lies_without_the_file_around_it(tmp_path: Path) -> None:
     _, *fragments = write(tmp_path / "video.mp4", 30, tone(57_600)).pieces
     for number, piece in enumerate(fragments, 1):
