@@ -145,6 +145,11 @@ class RecordSet(Generic[RecordT]):
         self._id_of = id_of
         self._clock = clock
         self._pause = pause
+        self._changed: Callable[[str], None] = lambda _: None
+
+    def watch(self, changed: Callable[[str], None]) -> None:
+        """Have ``changed`` called with the id of every record that is replaced or deleted here, in the same thread."""
+        self._changed = changed
 
     def get(self, record_id: str) -> RecordT | None:
         found = self._store.get(self._key(record_id))
@@ -193,7 +198,10 @@ class RecordSet(Generic[RecordT]):
         return (record for record in self._all() if self._may_claim(record, unwanted))
 
     def delete(self, record_id: str) -> None:
-        self._store.delete(self._key(record_id))
+        try:
+            self._store.delete(self._key(record_id))
+        finally:
+            self._changed(record_id)
 
     def list(self) -> Iterator[RecordT]:
         """Every record, in order of ids. One that can't be read is logged and left out, so that it hides no other."""
@@ -233,7 +241,11 @@ class RecordSet(Generic[RecordT]):
         return stamped if self._put(key, stamped, etag) else None
 
     def _put(self, key: str, record: RecordT, etag: str) -> bool:
-        return self._store.put_if_match(key, self._body(key, record), etag, "application/json") is not None
+        try:
+            return self._store.put_if_match(key, self._body(key, record), etag, "application/json") is not None
+        finally:
+            # Also where the store's answer was lost.
+            self._changed(self._id_of(record))
 
     def _may_claim(self, record: RecordT, unwanted: Callable[[RecordT], bool]) -> bool:
         return self._is_abandoned(record) if record.claimed else unwanted(record)
@@ -271,6 +283,7 @@ class ListedRecords(RecordSet[OwnedT]):
     """Records that have their entries in the index of what each owner has, as things of the kind ``folder``."""
 
     def create(self, record: OwnedT) -> bool:
+        self._key(self._id_of(record))
         entry = self.entry(record)
         self.index.add(entry)
         created = super().create(record)

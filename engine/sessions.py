@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.key import file_sha256
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSource, AvatarSources
+from engine.avatar.uploaded import UploadNotes
 from engine.cancel import Cancelled, CancelToken
 from engine.endpoint.preparations import Preparations
 from engine.errors import (
@@ -24,11 +25,12 @@ from engine.errors import (
 )
 from engine.housekeeping.avatars import default_avatar_keys, forget_avatar
 from engine.housekeeping.removal import SessionRemoval
+from engine.housekeeping.uploads import UploadRemoval
 from engine.lifetimes import Lifetimes
 from engine.lipsync.options import PreparationOptions
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
-from engine.schemas import AvatarInfo, CreateSession, DeleteReply, SessionReply
+from engine.schemas import AvatarInfo, CreateSession, DeleteReply, FaceBox, SessionReply
 from engine.session_records import (
     READY,
     avatar_key_of,
@@ -101,7 +103,9 @@ class Sessions:
             avatar = self.library.prepare(file, request.options, standing.told, cancel)
             while not self.library.add_ref(avatar.key, session_id):
                 avatar = self.library.prepare(file, request.options, standing.told, cancel)
-            return self.reply(self._finish(session_id, avatar, source_sha256, request.options))
+            info = avatar_info(avatar, self._unheeded(request.options))
+            self.uploads.note_prepared(request.avatar_video_path, request.owner, avatar, info)
+            return self.reply(self._finish(session_id, avatar, source_sha256, info))
 
     def get(self, session_id: str) -> SessionRecord:
         """The session, once a preparation whose worker has gone silent is settled. Raises SessionNotFound."""
@@ -150,8 +154,16 @@ class Sessions:
         """The session as its caller sees it."""
         return session_reply(record, self.renderer)
 
+    @property
+    def uploads(self) -> UploadNotes:
+        """Where it is noted what becomes of uploads."""
+        protected = partial(default_avatar_keys, self.library, self.sources.default)
+        return UploadNotes(self.store, self.records, protected)
+
     def _forget_avatar(self, record: SessionRecord) -> None:
-        if (upload := self.sources.upload_key(record.avatar_source, record.owner)) is not None:
+        source = record.avatar_source
+        if source is not None and (upload := self.sources.upload_key(source, record.owner)) is not None:
+            UploadRemoval(self.store, self.records).delete(source, record.owner)
             self.store.delete(upload)
         if record.avatar_key is not None:
             forget_avatar(self.library, record.avatar_key, default_avatar_keys(self.library, self.sources.default))
@@ -182,16 +194,14 @@ class Sessions:
             return self.use(session_id)
         return self._update(session_id, lambda old: begun_again(old, new))
 
-    def _finish(
-        self, session_id: str, avatar: PreparedAvatar, source_sha256: str, options: PreparationOptions
-    ) -> SessionRecord:
+    def _finish(self, session_id: str, avatar: PreparedAvatar, source_sha256: str, info: AvatarInfo) -> SessionRecord:
         changes = {
             "status": "ready",
             "message": READY,
             "progress": 1.0,
             "avatar_key": avatar.key,
             "avatar_sha256": source_sha256,
-            "avatar": avatar_info(avatar, self._unheeded(options)),
+            "avatar": info,
             "error_code": None,
             "updated": self.now(),
         }
@@ -245,13 +255,14 @@ class Sessions:
 
 def avatar_info(avatar: PreparedAvatar, warnings: Sequence[str]) -> AvatarInfo:
     """What a caller wants to know of a prepared avatar; ``warnings`` come before the avatar's own."""
-    manifest = avatar.manifest
+    manifest, place = avatar.manifest, avatar.manifest.face.place
     return AvatarInfo(
         width=manifest.width,
         height=manifest.height,
         seconds=manifest.seconds,
         face_width=manifest.face.width,
         face_height=manifest.face.height,
+        face_box=None if place is None else FaceBox(**asdict(place)),
         warnings=[*warnings, *manifest.warnings, *manifest.face.warnings],
     )
 

@@ -72,9 +72,11 @@ def test_what_is_created_is_got(records: Records) -> None:
 
 
 def test_records_lie_where_the_layout_says(records: Records, store: ObjectStore) -> None:
-    records.sessions.create(a_session("s-1"))
+    session = a_session("s-1")
+    records.sessions.create(session)
     records.jobs.create(a_job("j_1"))
-    assert [info.key for info in store.list("")] == ["jobs/j_1.json", "sessions/s-1.json"]
+    entry = records.sessions.entry(session).key
+    assert [info.key for info in store.list("")] == ["jobs/j_1.json", entry, "sessions/s-1.json"]
 
 
 def test_a_taken_id_is_not_created_again(records: Records) -> None:

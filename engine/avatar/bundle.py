@@ -18,7 +18,7 @@ from pathlib import Path
 
 from engine.avatar.cache import Lease
 from engine.avatar.frames import AvatarFrames
-from engine.avatar.manifest import FRAMES, TRACK, Manifest, measure
+from engine.avatar.manifest import FRAMES, THUMBNAIL, TRACK, Manifest, measure
 from engine.avatar.memory import AvatarMemory, HeldAvatar, OpenedBundle
 from engine.avatar.track_file import TrackShape, read_track
 from engine.lipsync.renderer import FaceTrack
@@ -39,6 +39,11 @@ class PreparedAvatar:
     held: HeldAvatar = field(repr=False)
     memory: AvatarMemory = field(repr=False)
     lease: Lease = field(repr=False)
+
+    @property
+    def thumbnail(self) -> bytes:
+        """The first frame that shows a face, as JPEG."""
+        return (self.lease.folder / THUMBNAIL).read_bytes()
 
     @property
     def track(self) -> FaceTrack:

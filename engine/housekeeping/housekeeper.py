@@ -18,7 +18,9 @@ from engine.housekeeping.avatars import Ref, default_avatar_keys, refs_before
 from engine.housekeeping.removal import SessionRemoval
 from engine.housekeeping.round import Round
 from engine.housekeeping.rules import Rule, aged, jobs_of, rules
+from engine.housekeeping.uploads import UploadRemoval
 from engine.lifetimes import Lifetimes
+from engine.owner_index import Entry, OwnerIndex
 from engine.records import Records, SessionRecord
 from engine.settings import Settings
 from engine.store.local import LocalStore
@@ -34,7 +36,8 @@ AT_WORK = timedelta(hours=1)
 @dataclass(frozen=True)
 class Swept:
     """How many of each a sweep has removed. outputs: folders of jobs, or of whole sessions that are no more;
-    streams: folders; refs: notes that a session uses an avatar; failures: what was left because of an error."""
+    streams: folders; uploaded: records of uploads that are no more; entries: of what is no more in its owner's index;
+    refs: notes that a session uses an avatar; failures: what was left because of an error."""
 
     sessions: int
     outputs: int
@@ -44,6 +47,8 @@ class Swept:
     workers: int
     proofs: int
     requests: int
+    uploaded: int
+    entries: int
     refs: int
     avatars: int
     failures: int
@@ -97,6 +102,8 @@ class Housekeeper:
             workers=removed["workers"],
             proofs=removed["proofs"],
             requests=removed["requests"],
+            uploaded=self._sweep_uploaded(round_),
+            entries=self._sweep_entries(round_, now),
             refs=self._sweep_refs(round_, now),
             avatars=self._collect_avatars(round_, now),
             failures=round_.failures,
@@ -136,6 +143,30 @@ class Housekeeper:
         if isinstance(self.store, LocalStore):
             with round_.surviving("half-written files"):
                 self.store.sweep()
+
+    def _sweep_uploaded(self, round_: Round) -> int:
+        """Records of uploads whose files have gone by their age."""
+        removal = UploadRemoval(self.store, self.records)
+
+        def due() -> Iterator[str]:
+            return (record.avatar_id for record in self.records.avatars.claimable(removal.is_left))
+
+        return round_.each("upload", due, removal.remove_left)
+
+    def _sweep_entries(self, round_: Round, now: datetime) -> int:
+        """Entries of things that aren't there: what an interrupted creation or removal has left."""
+        index = OwnerIndex(self.store)
+
+        def settled() -> Iterator[Entry]:
+            return (entry for entry in index.everybodys() if entry.is_settled(now))
+
+        def remove(entry: Entry) -> bool:
+            if not self.records.is_stray(entry):
+                return False
+            index.remove(entry)
+            return True
+
+        return round_.each("entry", settled, remove)
 
     def _sweep_refs(self, round_: Round, now: datetime) -> int:
         """References of sessions that are no more or speak with another avatar: they'd keep the avatar for ever."""

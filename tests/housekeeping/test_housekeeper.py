@@ -62,7 +62,7 @@ def test_everything_expired_goes(house: House) -> None:
     house.job("job1")
     house.put(VIDEO, "outputs/one/job1-12345678/result.json", "uploads/u", "streams/job2/0.m4s", "streams/job2/1.m4s")
     house.put("workers/w.json", "proofs/p", "requests/r.json")
-    house.put("accepted/job3.json", "accepted/job3.request", "unfinished/one/job3", "replicas/r")
+    house.put("accepted/job3.json", "accepted/job3.request", "unfinished/one/job3", "replicas/r", "tokens/t.json")
     assert sweep_later(house, days=8) == swept(
         sessions=1, uploads=1, jobs=1, streams=1, workers=1, proofs=1, requests=1
     )
@@ -229,7 +229,7 @@ def test_a_cancelled_sweep_stops(house: House) -> None:
     cancel.cancel()
     with pytest.raises(Cancelled):
         house.housekeeper.sweep(house.now + 2 * DAY, cancel)
-    assert house.stored() == ["sessions/one.json"]
+    assert house.stored("sessions/") == ["sessions/one.json"]
 
 
 def test_several_housekeepers_share_the_work(house: House, tmp_path: Path, clip: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_bucket_is_swept_alike(moto: S3Endpoint, tmp_path: Path, clip: Path) -
     house = House(tmp_path, S3Store(moto.settings()))
     key = house.avatar(clip)
     house.session("one", key)
-    house.session("two", KEY, expires_at=house.now + 30 * DAY)
+    two = house.session("two", KEY, expires_at=house.now + 30 * DAY)
     house.put(VIDEO, "outputs/two/job-12345678/video.mp4", "uploads/u", "streams/job2/0.m4s", "workers/w.json")
     found = sweep_later(house, days=2)
     assert {kind: count for kind, count in asdict(found).items() if count} == {
@@ -261,4 +261,5 @@ def test_a_bucket_is_swept_alike(moto: S3Endpoint, tmp_path: Path, clip: Path) -
         "streams": 1,
         "avatars": 1,
     }
-    assert house.stored() == [f"avatars/{KEY}/refs/two", "sessions/two.json", "workers/w.json"]
+    entry = house.records.sessions.entry(two).key
+    assert house.stored() == [f"avatars/{KEY}/refs/two", entry, "sessions/two.json", "workers/w.json"]

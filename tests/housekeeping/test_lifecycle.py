@@ -29,6 +29,7 @@ def test_every_kind_has_its_own_whole_days_under_the_prefix() -> None:
         "faces/prod/workers/": 7,
         "faces/prod/proofs/": 1,
         "faces/prod/requests/": 1,
+        "faces/prod/tokens/": 1,
         "faces/prod/leases/": 1,
         "faces/prod/accepted/": 2,
         "faces/prod/unfinished/": 2,
@@ -44,7 +45,7 @@ def test_sessions_and_avatars_never_expire_by_rule() -> None:
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
     folders = {"streams/", "workers/", "proofs/", "requests/", "leases/", "accepted/", "unfinished/", "replicas/"}
-    folders.add("incoming/")
+    folders |= {"incoming/", "tokens/"}
     assert set(days(lifecycle(Lifetimes(None, None, None), ""))) == folders
 
 

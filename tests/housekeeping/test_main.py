@@ -50,14 +50,14 @@ def test_a_sweep_of_the_local_store_says_what_went(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     house = House(tmp_path, store, now=datetime.now(UTC) - 2 * DAY)
     house.session("old")
-    house.session("new", expires_at=datetime.now(UTC) + timedelta(hours=1))
+    new = house.session("new", expires_at=datetime.now(UTC) + timedelta(hours=1))
     house.put("uploads/new", "uploads/old")
     os.utime(store.url("uploads/old"), (0, 0))
     done = call("sweep", tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert {kind: count for kind, count in told.items() if count} == {"sessions": 1, "uploads": 1}
-    assert house.stored() == ["sessions/new.json", "uploads/new"]
+    assert house.stored() == [house.records.sessions.entry(new).key, "sessions/new.json", "uploads/new"]
 
 
 def test_a_sweep_of_a_bucket(tmp_path: Path, moto: S3Endpoint) -> None:

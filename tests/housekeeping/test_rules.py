@@ -28,6 +28,7 @@ def test_each_kind_goes_after_its_own_time() -> None:
         "workers": 7,
         "proofs": 1,
         "requests": 1,
+        "tokens": 1,
         "leases": 1,
         "accepted": 2,
         "unfinished": 2,
@@ -42,7 +43,7 @@ def test_a_jobs_record_stays_a_day_however_short_its_outputs_live() -> None:
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
     kept = [rule.folder for rule in rules(Lifetimes(None, None, None))]
-    requests = ["requests", "leases", "accepted", "unfinished", "replicas", "incoming"]
+    requests = ["requests", "tokens", "leases", "accepted", "unfinished", "replicas", "incoming"]
     assert kept == ["streams", "workers", "proofs", *requests]
 
 
