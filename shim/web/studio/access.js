@@ -1,0 +1,81 @@
+// The key or token, where the server asks for one: it stays in this tab.
+
+import { $, isStopped, tellError } from "./page.js";
+
+const KEY = "key";
+const REFUSED = "The server does not take this one. Check it, and paste it again.";
+
+export class Access {
+  #client;
+  #asked = null;
+
+  constructor(client) {
+    this.#client = client;
+    client.key = sessionStorage.getItem(KEY);
+    $("forget-key").addEventListener("click", () => this.forget());
+    $("access-cancel").addEventListener("click", () => $("access").close());
+    this.#show();
+  }
+
+  /** Do it, and again with a key each time that the server answers 401. */
+  async with(work) {
+    for (;;) {
+      const shown = this.#client.key;
+      try {
+        return await work();
+      } catch (error) {
+        if (error.status !== 401) throw error;
+        // Somebody else may have been asked meanwhile.
+        if (this.#client.key === shown && !(await this.#ask(shown ? REFUSED : null))) throw error;
+      }
+    }
+  }
+
+  forget() {
+    sessionStorage.removeItem(KEY);
+    location.reload();
+  }
+
+  /** Whether a key was given. All who wait for one wait for the same. */
+  #ask(sentence) {
+    this.#asked ??= this.#answer(sentence).finally(() => (this.#asked = null));
+    return this.#asked;
+  }
+
+  #answer(sentence) {
+    const [dialog, form, field] = [$("access"), $("access-form"), $("key")];
+    tellError("access-error", sentence, field);
+    field.value = "";
+    dialog.showModal();
+    field.focus();
+    return new Promise((resolve) => {
+      form.onsubmit = (event) => {
+        event.preventDefault();
+        const key = field.value.trim();
+        if (!key) return tellError("access-error", "Paste a key or a token first.", field);
+        if (!/^[\x21-\x7e]+$/.test(key)) return tellError("access-error", "A key has no spaces and no accents.", field);
+        this.#keep(key);
+        resolve(true);
+        dialog.close();
+      };
+      dialog.onclose = () => resolve(false);
+    });
+  }
+
+  #keep(key) {
+    this.#client.key = key;
+    sessionStorage.setItem(KEY, key);
+    this.#show();
+  }
+
+  #show() {
+    $("forget-key").hidden = !this.#client.key;
+  }
+}
+
+/** What a failed piece of work says to people; null where somebody stopped it. */
+export function sentenceOf(error) {
+  if (isStopped(error)) return null;
+  if (error.status === 401) return "This needs a key: try again, and paste one.";
+  return error.message;
+}

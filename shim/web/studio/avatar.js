@@ -1,0 +1,143 @@
+// The avatar: chosen, sent, prepared, and shown with the face that was found in it.
+
+import { sentenceOf } from "./access.js";
+import { $, bytesOf, made, secondsOf, showList, showOnly, showShare, takeFiles, tellError } from "./page.js";
+
+const KEY = "session";
+const PARTS = ["avatar-choose", "avatar-preparing", "avatar-ready"];
+
+export class AvatarCard {
+  #client;
+  #access;
+  #onSession;
+  #limits = {};
+  #left = new AbortController();
+
+  /** `onSession` gets the session that is ready, and null when there is none any more. */
+  constructor(client, access, onSession) {
+    this.#client = client;
+    this.#access = access;
+    this.#onSession = onSession;
+    takeFiles($("avatar-drop"), $("avatar-file"), (file) => this.#upload(file));
+    $("avatar-default").addEventListener("click", () => this.#prepare(() => ({})));
+    $("avatar-change").addEventListener("click", () => this.#choose(null));
+    $("avatar-cancel").addEventListener("click", () => this.#choose(null));
+  }
+
+  /** What the server says of sizes, and whether it wants to be told of consent. */
+  apply(limits) {
+    this.#limits = limits;
+    $("consent-row").hidden = !limits.consent_required;
+    if (limits.avatarBytes) $("avatar-hint").textContent = `One person, facing the camera. Up to ${bytesOf(limits.avatarBytes)}.`;
+  }
+
+  /** Go on with the session of this tab, if it is still there. */
+  async restore() {
+    const id = sessionStorage.getItem(KEY);
+    if (id) await this.#follow(id, "It may have expired. Choose an avatar again.");
+  }
+
+  #upload(file) {
+    if (this.#limits.consent_required && !$("consent").checked)
+      return tellError("avatar-error", "Tick that the person has agreed, and choose the file again.", $("consent"));
+    if (this.#limits.avatarBytes && file.size > this.#limits.avatarBytes)
+      return tellError("avatar-error", `This file has ${bytesOf(file.size)}; ${bytesOf(this.#limits.avatarBytes)} are the most.`);
+    const consent = $("consent").checked;
+    return this.#prepare(async (signal) => {
+      const onProgress = (share) => this.#showProgress(share < 1 ? "Sending the file" : "Storing the file", share);
+      const { avatar_id } = await this.#client.uploadAvatar(file, { onProgress, consent, signal });
+      return { avatar_video_path: avatar_id };
+    });
+  }
+
+  async #prepare(choose) {
+    this.#begin();
+    const { signal } = this.#left;
+    try {
+      const fields = await this.#access.with(() => choose(signal));
+      const { session_id } = await this.#access.with(() => this.#client.createSession(fields));
+      await this.#follow(session_id);
+    } catch (error) {
+      if (!signal.aborted) this.#choose(sentenceOf(error));
+    }
+  }
+
+  /** Watch a session until it is ready. `otherwise`: what to add where it isn't there any more. */
+  async #follow(id, otherwise = "") {
+    this.#begin();
+    const { signal } = this.#left;
+    this.#showProgress("Looking for the face", null);
+    try {
+      const onStatus = ({ progress }) => this.#showProgress("Looking for the face", progress ?? null);
+      const session = await this.#access.with(() => this.#client.waitUntilReady(id, { onStatus, signal }));
+      sessionStorage.setItem(KEY, id);
+      this.#showReady(session);
+    } catch (error) {
+      if (!signal.aborted) this.#choose(`${sentenceOf(error)} ${otherwise}`.trim());
+    }
+  }
+
+  #begin() {
+    this.#left.abort();
+    this.#left = new AbortController();
+    tellError("avatar-error", null, $("consent"));
+    showList("avatar-warnings", []);
+    this.#showProgress("Beginning", null);
+    showOnly("avatar-preparing", ...PARTS);
+    $("avatar-change").hidden = true;
+    $("avatar-live").textContent = "The avatar is being prepared.";
+    this.#onSession(null);
+  }
+
+  #choose(sentence) {
+    this.#left.abort();
+    sessionStorage.removeItem(KEY);
+    showOnly("avatar-choose", ...PARTS);
+    showList("avatar-warnings", []);
+    $("avatar-change").hidden = true;
+    $("avatar-live").textContent = "";
+    tellError("avatar-error", sentence);
+    this.#onSession(null);
+    $("avatar-title").focus({ preventScroll: true });
+  }
+
+  #showProgress(label, share) {
+    $("preparing-label").textContent = label;
+    showShare($("preparing-bar"), $("preparing-figure"), share);
+  }
+
+  #showReady(session) {
+    showOnly("avatar-ready", ...PARTS);
+    $("avatar-change").hidden = false;
+    $("avatar-live").textContent = "The avatar is ready.";
+    this.#showFacts(session.avatar);
+    this.#showFace(session);
+    showList("avatar-warnings", session.avatar?.warnings ?? []);
+    this.#onSession(session);
+  }
+
+  #showFacts(avatar) {
+    const facts = avatar
+      ? [
+          ["Picture", `${avatar.width} × ${avatar.height}`],
+          ["Face", `${avatar.face_width} × ${avatar.face_height}`],
+          ["Length", secondsOf(avatar.seconds)],
+        ]
+      : [];
+    const pairs = facts.flatMap(([name, value]) => [made("dt", { textContent: name }), made("dd", { textContent: value })]);
+    $("avatar-facts").replaceChildren(...pairs);
+  }
+
+  #showFace({ thumbnail_url, avatar }) {
+    const [picture, box] = [$("face-picture"), $("face-box")];
+    $("face").hidden = !thumbnail_url;
+    if (!thumbnail_url) return;
+    picture.src = this.#client.address(thumbnail_url);
+    picture.onerror = () => tellError("avatar-error", "The avatar's picture could not be loaded. Its link may have expired: reload the page.");
+    box.hidden = !avatar?.face_box;
+    if (box.hidden) return;
+    const { left, top, width, height } = avatar.face_box;
+    const sides = { left: left / avatar.width, top: top / avatar.height, width: width / avatar.width, height: height / avatar.height };
+    for (const [side, share] of Object.entries(sides)) box.style[side] = `${share * 100}%`;
+  }
+}

@@ -1,0 +1,106 @@
+// What is to be said: the form, and the request that it becomes.
+
+import { $, tellError } from "./page.js";
+import { Sound } from "./sound.js";
+
+const COUNTED_FROM = 0.8;
+
+export class ScriptForm {
+  #onRequest;
+  #most = null;
+  #sound;
+  #session = null;
+
+  /** `onRequest` gets the request, and what to call it in the history. */
+  constructor(onRequest) {
+    this.#onRequest = onRequest;
+    this.#sound = new Sound(() => this.#show());
+    $("script").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    $("script").addEventListener("input", () => this.#show());
+    $("text").addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("script").requestSubmit();
+    });
+    this.#show();
+  }
+
+  apply(limits) {
+    this.#most = limits.textCharacters ?? null;
+    this.#sound.apply(limits);
+    this.#show();
+  }
+
+  use(session) {
+    this.#session = session;
+    this.#show();
+  }
+
+  /** Say beside what was asked why it did not go. */
+  tellError(sentence) {
+    if (this.#kind() === "sound") tellError("sound-error", sentence);
+    else tellError("text-error", sentence, $("text"));
+  }
+
+  #kind() {
+    return new FormData($("script")).get("kind");
+  }
+
+  #show() {
+    const kind = this.#kind();
+    $("text-part").hidden = kind !== "text";
+    $("sound-part").hidden = kind !== "sound";
+    $("generate").disabled = !this.#session;
+    $("generate-hint").hidden = Boolean(this.#session);
+    const length = [...$("text").value].length;
+    $("text-count").textContent = this.#counted(length);
+    if (length && (!this.#most || length <= this.#most)) tellError("text-error", null, $("text"));
+  }
+
+  #counted(length) {
+    if (!this.#most) return length ? `${length} characters` : "";
+    const most = this.#most.toLocaleString("en");
+    return length > COUNTED_FROM * this.#most ? `${length.toLocaleString("en")} of ${most} characters` : `Up to ${most} characters`;
+  }
+
+  async #submit() {
+    if (!this.#session) return;
+    this.tellError(null);
+    const kind = this.#kind();
+    const fault = kind === "text" ? this.#faultOfText() : this.#sound.file ? null : "Choose or record something first.";
+    if (fault) {
+      this.tellError(fault);
+      if (kind === "text") $("text").focus();
+      return;
+    }
+    try {
+      const said = kind === "text" ? this.#spoken() : { audio_base64: await this.#sound.base64() };
+      const label = kind === "text" ? said.text : this.#sound.file.name;
+      this.#onRequest({ session_id: this.#session.session_id, ...said, ...this.#options() }, label);
+    } catch (error) {
+      this.tellError(error.message);
+    }
+  }
+
+  #faultOfText() {
+    const length = [...$("text").value.trim()].length;
+    if (!length) return "Write something to say first.";
+    if (this.#most && length > this.#most) return `The text has ${length} characters; ${this.#most} are the most.`;
+    return null;
+  }
+
+  #spoken() {
+    const chosen = { text: $("text").value.trim() };
+    if ($("voice").value) chosen.voice_id = $("voice").value;
+    if ($("model").value) chosen.model_id = $("model").value;
+    return chosen;
+  }
+
+  #options() {
+    const options = {};
+    if ($("height").value) options.height = Number($("height").value);
+    if ($("quality").value) options.quality = $("quality").value;
+    return options;
+  }
+}

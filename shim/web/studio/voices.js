@@ -1,0 +1,58 @@
+// Voices and models to choose from, where the server lists them.
+
+import { sentenceOf } from "./access.js";
+import { $, made, tellError } from "./page.js";
+
+const sample = new Audio();
+
+/** Fill both lists. A server without them has no such path, and then nothing is shown. */
+export async function fillVoices(client, access) {
+  await Promise.all([
+    fill("voice", () => access.with(() => client.voices())),
+    fill("model", () => access.with(() => client.models())),
+  ]);
+}
+
+async function fill(id, list) {
+  const part = $(`${id}-part`);
+  try {
+    const offered = (await list()).filter((offer) => offer.available !== false);
+    $(id).replaceChildren(...offered.map(optionOf));
+    part.hidden = offered.length === 0;
+    if (id === "voice") offerSamples(offered);
+  } catch (error) {
+    if (error.status === 404) return;
+    $(id).disabled = true;
+    part.hidden = false;
+    tellError(`${id}-error`, sentenceOf(error));
+  }
+}
+
+function optionOf(offer) {
+  const language = offer.languages?.length === 1 ? ` (${offer.languages[0]})` : "";
+  return made("option", { value: offer.id, textContent: `${offer.name}${language}`, selected: Boolean(offer.default) });
+}
+
+function offerSamples(voices) {
+  const button = $("voice-sample");
+  const address = () => voices.find((voice) => voice.id === $("voice").value)?.preview_url;
+  const show = () => {
+    sample.pause();
+    button.hidden = !address();
+  };
+  button.addEventListener("click", async () => {
+    if (!sample.paused) return sample.pause();
+    sample.src = address();
+    try {
+      await sample.play();
+      tellError("voice-error", null);
+    } catch (error) {
+      if (error.name !== "AbortError") tellError("voice-error", "The sample can't be played. The voice itself may well work.");
+    }
+  });
+  for (const name of ["play", "pause", "ended"])
+    sample.addEventListener(name, () =>
+      button.querySelector("use").setAttribute("href", `/web/icons.svg#${sample.paused ? "play" : "stop"}`));
+  $("voice").addEventListener("change", show);
+  show();
+}
