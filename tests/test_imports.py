@@ -12,6 +12,7 @@ from engine.nets.weight_files import PACKED_FOLDER
 
 TELL = """
 heavy = {"torch", "torch._dynamo", "sympy", "diffusers", "transformers", "accelerate", "huggingface_hub", "tokenizers"}
+heavy |= {"c2pa"}
 print(sorted(heavy & set(sys.modules)))
 """
 
@@ -40,6 +41,7 @@ MuseTalkLipSync(networks, ModelThread()).warm()
 
 OTHERS = f"""
 import sys
+import c2pa
 import diffusers
 import transformers
 {TELL}
@@ -66,5 +68,6 @@ def test_the_networks_load_torch_alone(tmp_path: Path) -> None:
 
 def test_the_libraries_would_be_seen(tmp_path: Path) -> None:
     seen = loaded(OTHERS, tmp_path)
+    assert "'c2pa'" in seen
     assert "'diffusers'" in seen
     assert "'transformers'" in seen

@@ -18,7 +18,7 @@ AT_X, AT_Y, SPREAD = 250.0, 150.0, 20.0
 
 def spot(columns: NDArray[np.floating[Any]], rows: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     across, down = np.exp(-(((columns - AT_X) / SPREAD) ** 2)), np.exp(-(((rows - AT_Y) / SPREAD) ** 2))
-    return np.round(200 * down[:, np.newaxis] * across).astype(np.uint8)
+    return np.asarray(np.round(200 * down[:, np.newaxis] * across), np.uint8)
 
 
 def spotted() -> I420:
