@@ -14,6 +14,9 @@ from shim.bodies import Body
 from shim.keyed_requests import HEADER
 from shim.session_id import demand_session_id
 
+WEBHOOK_FIELD = "webhook_url"
+"""Of the bodies of jobs that are done later."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -29,6 +32,8 @@ class Asked:
 
         Raises InvalidInput, and SessionNotFound for an id that no session can have.
         """
+        if fields.get(WEBHOOK_FIELD) is not None:
+            raise InvalidInput(f"`{WEBHOOK_FIELD}` is told of jobs that are done later: add `?async=true` to the path.")
         body = Body.of(fields, Generate)
         session_id = body.fields.get("session_id")
         if session_id is None and "avatar_video_path" not in body.fields:

@@ -6,11 +6,13 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from engine.records import Records
 from engine.store.choose import choose_store
 from engine.store.protocol import ObjectStore
 from shim.app import Service
+from shim.jobs.accepted import AcceptedJobs
 from shim.settings import ShimSettings
 from shim.signing import demand_secret_place
 
@@ -52,4 +54,10 @@ def _in_this_process(settings: ShimSettings, store: ObjectStore) -> Iterator[Ser
     engine.warm()
     log.info("The engine is ready after %.2f s; renderer: %s.", time.monotonic() - began, engine.renderer.name)
     with engine.housekeeping():
-        yield Service(InProcess(engine), engine.store, engine.records, settings)
+        accepted = AcceptedJobs(engine.store, _now)
+        backend = InProcess(engine, _now, settings.max_waiting_jobs, accepted.unfinished_ids)
+        yield Service(backend, engine.store, engine.records, settings)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

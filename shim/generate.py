@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
+from starlette.responses import Response
 
 from engine.schemas import Generate
 from engine.settings import Settings
@@ -17,6 +18,7 @@ from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.files import PREFIX, reply_of
 from shim.generations import Generations
+from shim.jobs.later import ASYNC_REPLIES, IsAsync, LaterJobs
 from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
 from shim.links import Links
 from shim.openapi import body_of
@@ -47,7 +49,7 @@ def body_limit(settings: Settings) -> int:
 
 
 def generate_routes(
-    generations: Generations, store: ObjectStore, limit: int, keyed: KeyedRequests, links: Links
+    generations: Generations, store: ObjectStore, limit: int, keyed: KeyedRequests, links: Links, later: LaterJobs
 ) -> APIRouter:
     """POST text-to-video."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
@@ -57,10 +59,13 @@ def generate_routes(
         summary="Generate avatar video with synchronized audio from text.",
         response_model_exclude_none=True,
         openapi_extra={**body_of(Generate, required=True, example=EXAMPLE), **KEY_PARAMETER},
-        responses={**GENERATE_ERRORS, **KEY_ERRORS},
+        response_model=VideoReply,
+        responses={**GENERATE_ERRORS, **KEY_ERRORS, **ASYNC_REPLIES},
     )
-    async def text_to_video(request: Request) -> VideoReply:
+    async def text_to_video(request: Request, is_async: IsAsync = False) -> VideoReply | Response:
         body = await read_json_object(request, limit)
+        if is_async:
+            return await later.accept(request, body)
         caller = caller_of(request.scope)
         asked = Asked.of(body, caller.owner)
         key = RequestKey.of(request, body)

@@ -16,6 +16,18 @@ from shim.errors import ErrorReply
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (CreateSession, Generate)
+_BESIDE: dict[type[BaseModel], dict[str, Any]] = {
+    Generate: {
+        "webhook_url": {
+            "type": "string",
+            "format": "uri",
+            "maxLength": 2048,
+            "description": "With `?async=true` alone: an https address that is told of the job's end, signed by the "
+            "Standard Webhooks scheme.",
+        }
+    }
+}
+"""Fields that the paths take beside those of the action."""
 _FASTAPIS_422 = "Validation Error"
 _NEVER = ("HTTPValidationError", "ValidationError")
 _SCHEMES: dict[str, dict[str, Any]] = {
@@ -88,6 +100,7 @@ def _body_schemas() -> dict[str, Any]:
         # The path says which action it is, and ignores what it doesn't know.
         schema["properties"] = {name: value for name, value in schema["properties"].items() if name not in OWN_FIELDS}
         schema["required"] = [name for name in schema.get("required", []) if name not in OWN_FIELDS]
+        schema["properties"] |= _BESIDE.get(model, {})
         schema.pop("additionalProperties", None)
         if not schema["required"]:
             del schema["required"]

@@ -16,21 +16,29 @@ from engine.streams.layout import StreamState, state_key
 from shim.callers import Caller
 from shim.errors import GenerationFailed
 from shim.job_end import Ended, told_end
+from shim.jobs.accepted import AcceptedJobs
+from shim.jobs.record import AcceptedJob
 from shim.refusals import StreamNotFound
 
 
 @dataclass(frozen=True)
 class StoredStreams:
-    """Every method blocks, and raises what the store raises. ``now`` gives the time in UTC."""
+    """Every method blocks, and raises what the store raises. ``now`` gives the time in UTC.
+
+    accepted: jobs that are done later, whose streams are there for their owners before they have begun.
+    """
 
     store: ObjectStore
     records: Records
     now: Callable[[], datetime]
+    accepted: AcceptedJobs | None = None
 
     def demand_owned(self, stream_id: str, caller: Caller) -> None:
         """Raises StreamNotFound for another owner's stream. One whose job's record is gone is nobody's."""
         record = self.records.jobs.get(stream_id)
-        if not caller.owns(None if record is None else record.owner):
+        job = self._accepted(stream_id) if record is None else None
+        owner = job.caller.owner if job is not None else record.owner if record is not None else None
+        if not caller.owns(owner):
             raise stream_not_found()
 
     def state(self, stream_id: str) -> StreamState | None:
@@ -47,19 +55,31 @@ class StoredStreams:
         """
         state = self.state(stream_id)
         if state is None or state.state == "running":
-            self._demand_alive(self.records.jobs.get(stream_id), begun=state is not None)
+            end = self._end_of(self.records.jobs.get(stream_id), begun=state is not None)
+            if end is not None and not self._is_open(stream_id):
+                raise end
         return state
 
     def object(self, key: str) -> StoredObject | None:
         return self.store.get(key)
 
-    def _demand_alive(self, record: JobRecord | None, begun: bool) -> None:
+    def _accepted(self, stream_id: str) -> AcceptedJob | None:
+        return None if self.accepted is None else self.accepted.get(stream_id)
+
+    def _is_open(self, stream_id: str) -> bool:
+        """Whether the job waits for a worker, or for another one."""
+        job = self._accepted(stream_id)
+        return job is not None and job.is_open
+
+    def _end_of(self, record: JobRecord | None, begun: bool) -> StreamNotFound | GenerationFailed | None:
+        """Why nothing more comes; None while something may."""
         if record is None or (record.state == "done" and not begun):
-            raise stream_not_found()
+            return stream_not_found()
         if record.state in ("failed", "cancelled"):
-            raise GenerationFailed(self._error_of(record))
+            return GenerationFailed(self._error_of(record))
         if self.now() - record.heartbeat > LEASE:
-            raise GenerationFailed(Interrupted("The worker that made the video has gone silent. Ask for it again."))
+            return GenerationFailed(Interrupted("The worker that made the video has gone silent. Ask for it again."))
+        return None
 
     def _error_of(self, record: JobRecord) -> EngineError:
         if record.state == "cancelled":

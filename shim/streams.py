@@ -19,12 +19,14 @@ from engine.streams.layout import MEDIA_TYPE
 from shim.asked import Asked
 from shim.backends import Begun, Fragment, Made, Progress, StreamEvent
 from shim.bodies import parse_json_object, read_json_object
+from shim.browsers.tokens import answered_subprotocol
 from shim.callers import caller_of
 from shim.errors import Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
 from shim.generate import EXAMPLE, GENERATE_ERRORS
 from shim.generations import Generations
-from shim.keyed_requests import refuse_key
+from shim.jobs.later import ASYNC_REPLIES, IsAsync, LaterJobs
+from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, refuse_key
 from shim.leaving import client_left, while_connected
 from shim.links import Links
 from shim.openapi import body_of
@@ -40,7 +42,9 @@ _VIDEO = {"content": {"video/mp4": {"schema": {"type": "string", "format": "bina
 _POLICY_VIOLATION, _INTERNAL_ERROR, _TRY_AGAIN_LATER = 1008, 1011, 1013
 
 
-def stream_routes(generations: Generations, store: ObjectStore, limit: int, links: Links) -> APIRouter:
+def stream_routes(
+    generations: Generations, store: ObjectStore, limit: int, links: Links, later: LaterJobs
+) -> APIRouter:
     """POST and WebSocket of text-to-video-stream."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
 
@@ -50,12 +54,19 @@ def stream_routes(generations: Generations, store: ObjectStore, limit: int, link
         description="The fragmented MP4 comes in chunks while it is made. A failure before the first one has its "
         "status code; a later one breaks the connection and stands in the job's record. `X-Job-Id` names the job, "
         "and leaving cancels it; `X-Stream-Url` and `X-Hls-Url` are where others follow it. The same path takes a "
-        "WebSocket, whose first message is this body.",
+        "WebSocket, whose first message is this body. `Idempotency-Key` goes with `?async=true` alone.",
         response_class=Response,
-        openapi_extra=body_of(Generate, required=True, example=EXAMPLE),
-        responses={**GENERATE_ERRORS, 200: {"description": "The video as it is made.", **_VIDEO}},
+        openapi_extra={**body_of(Generate, required=True, example=EXAMPLE), **KEY_PARAMETER},
+        responses={
+            **GENERATE_ERRORS,
+            **KEY_ERRORS,
+            **ASYNC_REPLIES,
+            200: {"description": "The video as it is made.", **_VIDEO},
+        },
     )
-    async def text_to_video_stream(request: Request) -> Response:
+    async def text_to_video_stream(request: Request, is_async: IsAsync = False) -> Response:
+        if is_async:
+            return await later.accept(request, await read_json_object(request, limit))
         refuse_key(request)
         caller = caller_of(request.scope)
         asked = Asked.of(await read_json_object(request, limit), caller.owner)
@@ -66,7 +77,7 @@ def stream_routes(generations: Generations, store: ObjectStore, limit: int, link
 
     @router.websocket(PATH)
     async def text_to_video_socket(websocket: WebSocket) -> None:
-        await websocket.accept()
+        await websocket.accept(answered_subprotocol(websocket.scope))
         conversation = Conversation(websocket, generations, store, limit, links)
         try:
             await conversation.hold()

@@ -82,9 +82,13 @@ class AcceptedJobs:
             self._store.delete(_request_key(job))
         return job
 
-    def finish(self, job: AcceptedJob) -> None:
+    def finish(self, job_id: str) -> None:
         """Nothing is left to do for the job."""
-        self._store.delete(_unfinished(job).key)
+        if (job := self.get(job_id)) is not None:
+            self._store.delete(_unfinished(job).key)
+
+    def unfinished_ids(self) -> frozenset[str]:
+        return frozenset(left.job_id for left in self.unfinished())
 
     def unfinished(self, session_id: str | None = None) -> Iterator[Unfinished]:
         """The jobs for which something is left to do, of one session or of all."""

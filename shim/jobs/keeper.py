@@ -42,14 +42,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Keeping:
-    """What keeping jobs takes. deliver: tells a job's end to its webhook, and returns when nothing is left to tell."""
+    """What keeping jobs takes.
+
+    deliver: tells a job's end to its webhook, and returns when nothing is left to tell; False when that is another
+    server's.
+    """
 
     backend: Backend
     turnstile: Turnstile
     accepted: AcceptedJobs
     records: Records
     replica: Replica
-    deliver: Callable[[AcceptedJob], Awaitable[None]]
+    deliver: Callable[[str], Awaitable[bool]]
     now: Callable[[], datetime]
 
 
@@ -90,6 +94,8 @@ class JobKeeper:
         known = await asyncio.to_thread(self._with.accepted.get, new.job_id)
         if known is not None:
             return _same(known, new)
+        if await asyncio.to_thread(self._with.records.jobs.get, new.job_id) is not None:
+            raise _conflict()
         await self._with.backend.demand_possible(request)
         if not self._alive:
             await self._beat()
@@ -186,11 +192,14 @@ class JobKeeper:
 
     async def _tell(self, job_id: str) -> None:
         """Have the job's end delivered. Nothing is left to do then."""
-        job = await self._patiently(lambda: self._with.accepted.get(job_id))
-        if job is None:
-            return
-        await self._with.deliver(job)
-        await self._patiently(lambda: self._with.accepted.finish(job))
+        while True:
+            try:
+                if await self._with.deliver(job_id):
+                    await asyncio.to_thread(self._with.accepted.finish, job_id)
+                return
+            except Outage as error:
+                log.warning("The end of job %s can't be told yet: %s", job_id, error.message)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     @asynccontextmanager
     async def _past_again(self, job: AcceptedJob, request: Generate) -> AsyncIterator[None]:
@@ -313,8 +322,12 @@ class JobKeeper:
 
 def _same(known: AcceptedJob, new: AcceptedJob) -> AcceptedJob:
     if known.body_hash != new.body_hash:
-        raise IdempotencyConflict("This `idempotency_key` came with another request before. Use a new key.")
+        raise _conflict()
     return known
+
+
+def _conflict() -> IdempotencyConflict:
+    return IdempotencyConflict("This `idempotency_key` came with another request before. Use a new key.")
 
 
 def _light(request: Generate) -> Generate:

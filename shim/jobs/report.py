@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from engine.errors import Interrupted
 from engine.job_ids import RECORD_ID
 from engine.jobs import LEASE
 from engine.records import JobRecord, Records
@@ -47,9 +48,9 @@ class JobReports:
         """The caller's job. Blocks. Raises JobNotFound, and what the store raises."""
         accepted = self.accepted.get(job_id)
         record = self.records.jobs.get(job_id) if RECORD_ID.fullmatch(job_id) else None
-        if accepted is not None and caller.owns(accepted.caller.owner):
+        if accepted is not None and _is_of(caller, accepted.caller.owner, accepted.session_id):
             return FoundJob(accepted, record)
-        if accepted is None and record is not None and caller.owns(record.owner):
+        if accepted is None and record is not None and _is_of(caller, record.owner, record.session_id or ""):
             return FoundJob(None, record)
         raise JobNotFound("There is no such job: none was asked for under this id, or it has expired.")
 
@@ -115,6 +116,11 @@ class JobReports:
         }
 
 
+def _is_of(caller: Caller, owner: str | None, session_id: str) -> bool:
+    """A browser's token finds the jobs of its own sessions alone."""
+    return caller.owns(owner) and (caller.grant is None or caller.grant.reaches(session_id))
+
+
 def _status(job: AcceptedJob, record: JobRecord | None, now: datetime) -> JobStatus:
     """An open job's run is told by the engine's record; whatever else that says, the job is waiting for another."""
     if job.state != "open":
@@ -131,6 +137,8 @@ def _webhook(webhook: Webhook, is_open: bool) -> WebhookReply:
 
 
 def _error(record: JobRecord) -> ToldError | None:
+    if record.state == "cancelled":
+        return ToldError.of(Interrupted("The video was cancelled. Ask for it again."))
     told = record.error
     if told is None:
         return None

@@ -13,6 +13,6 @@ class JobSettings(BaseSettings):
         64,
         ge=1,
         le=10_000,
-        description="Most jobs asked for with `?async=true` that wait for a place where the videos are made in the REST "
-        "server's own process.",
+        description="Most jobs asked for with `?async=true` that wait for a place where the REST server makes the "
+        "videos itself.",
     )

@@ -1,0 +1,86 @@
+"""Jobs that are done later, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from engine.cancel import CancelToken
+from engine.fetching.download import GuardedFetcher
+from engine.fetching.guard import FetchPolicy
+from engine.records import Records
+from engine.settings import Settings
+from engine.store.protocol import ObjectStore
+from shim.backends import Backend
+from shim.jobs.accepted import AcceptedJobs
+from shim.jobs.keeper import JobKeeper, Keeping
+from shim.jobs.later import LaterJobs
+from shim.jobs.record import AcceptedJob
+from shim.jobs.replicas import Replica
+from shim.jobs.report import JobReports
+from shim.keyed_requests import KeyedRequests
+from shim.links import Links
+from shim.signing import SigningSecret
+from shim.turnstile import Turnstile
+from shim.webhooks.delivery import Delivering, Delivery
+from shim.webhooks.posting import Posting
+from shim.webhooks.signature import WebhookSecrets
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all of the API stands on. ``now`` gives the time in UTC."""
+
+    settings: Settings
+    store: ObjectStore
+    records: Records
+    backend: Backend
+    turnstile: Turnstile
+    keyed: KeyedRequests
+    secret: SigningSecret
+    links: Links
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class JobService:
+    """``start`` it after the backend, and ``close`` it before."""
+
+    accepted: AcceptedJobs
+    keeper: JobKeeper
+    reports: JobReports
+    later: LaterJobs
+    delivery: Delivery
+    secrets: WebhookSecrets
+
+    @classmethod
+    def of(cls, ground: Ground) -> Self:
+        """The service of this server, under a name of its own."""
+        accepted, replica = AcceptedJobs(ground.store, ground.now), Replica(ground.store)
+        secrets = WebhookSecrets(ground.secret)
+        fetcher = GuardedFetcher(FetchPolicy(frozenset(ground.settings.allowed_private_hosts)))
+        posting = Posting(fetcher, CancelToken())
+
+        def told(job: AcceptedJob) -> dict[str, Any]:
+            caller = job.caller.caller()
+            reply = reports.reply(reports.find(job.job_id, caller), caller)
+            return reply.model_dump(mode="json", exclude_none=True, exclude={"webhook"})
+
+        delivery = Delivery(Delivering(accepted, posting, secrets, told, replica.name, ground.now))
+        keeping = Keeping(
+            ground.backend, ground.turnstile, accepted, ground.records, replica, delivery.deliver, ground.now
+        )
+        keeper = JobKeeper(keeping)
+        reports = JobReports(ground.store, ground.records, accepted, ground.links, keeper.position, ground.now)
+        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now)
+        return cls(accepted, keeper, reports, later, delivery, secrets)
+
+    async def start(self) -> None:
+        await self.keeper.start()
+
+    async def close(self) -> None:
+        self.delivery.stop()
+        await self.keeper.close()
+        self.delivery.close()
