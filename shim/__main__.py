@@ -10,12 +10,12 @@ from contextlib import suppress
 import uvicorn
 
 from engine.errors import EngineError
+from shim import logs
 from shim.app import Service, create_app
 from shim.auth.admission import admission_of, announce
 from shim.choose import open_service
 from shim.generate import body_limit
-from shim.settings import ShimSettings, read_shim_settings
-from worker import logs
+from shim.settings import read_shim_settings
 
 STOP_SECONDS = 5
 """How long requests may go on after the server was told to stop."""
@@ -35,7 +35,7 @@ def main() -> int:
     """Load, warm, and serve until the terminal or a signal ends it."""
     try:
         settings = read_shim_settings()
-        configure_logs(settings)
+        logs.configure(settings.log_format, settings.log_level, os.environ, on_terminal=sys.stderr.isatty())
         announce(admission_of(settings))
         with open_service(settings, os.environ) as service:
             serve(service)
@@ -43,13 +43,6 @@ def main() -> int:
         sys.stderr.write(f"The server can't start: {error.message}\n")
         return 1
     return 0
-
-
-def configure_logs(settings: ShimSettings) -> None:
-    """Readable lines, also where the variables of an endpoint are set: this is no worker of it."""
-    environ = {name: value for name, value in os.environ.items() if name != "RUNPOD_ENDPOINT_ID"}
-    logs.configure(settings.log_level, environ)
-    logger.setLevel(settings.log_level)
 
 
 def serve(service: Service) -> None:

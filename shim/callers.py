@@ -7,6 +7,8 @@ from typing import Literal
 
 from starlette.types import Scope
 
+from shim.logs import note_caller
+
 _KEY = "shim.caller"
 
 CallerKind = Literal["anybody", "key", "token", "browser", "link"]
@@ -26,6 +28,18 @@ class Grant:
     session_id: str | None
     avatar_id: str | None
     origins: tuple[str, ...]
+
+    def reaches(self, session_id: str) -> bool:
+        """Whether the session is the token's: the one it is for, or one that it has created."""
+        return session_id == self.session_id or (self.avatar_id is not None and session_id.startswith(self._mark))
+
+    def session_name(self, name: str) -> str:
+        """The id of a session that the token creates, by which it is known as such from then on."""
+        return f"{self._mark}{name}"
+
+    @property
+    def _mark(self) -> str:
+        return f"{self.token_id}-"
 
 
 @dataclass(frozen=True)
@@ -66,3 +80,4 @@ def caller_of(scope: Scope) -> Caller:
 def set_caller(scope: Scope, caller: Caller) -> None:
     """Called by the gate, and by the rate limits, which add the address."""
     scope[_KEY] = caller
+    note_caller(caller.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -24,7 +25,10 @@ from shim.preparing import Preparing
 from shim.priority import step_back
 from shim.recovery import Recovery
 from shim.running import RunningJob, RunningJobs
+from worker.logs import job_log_context
 from worker.threads import JobThreads
+
+log = logging.getLogger(__name__)
 
 
 class InProcess:
@@ -133,7 +137,9 @@ class InProcess:
     async def _make(
         self, job: Job, name: JobName, cancel: CancelToken, progress: Callable[[dict[str, Any]], None]
     ) -> Made:
-        return await self._threads.run(lambda: self._run(job, name, cancel, progress), cancel)
+        with job_log_context(name.record_id):
+            log.info("The video's job begins.")
+            return await self._threads.run(lambda: self._run(job, name, cancel, progress), cancel)
 
     def _run(self, job: Job, name: JobName, cancel: CancelToken, progress: Callable[[dict[str, Any]], None]) -> Made:
         try:

@@ -76,6 +76,7 @@ class Preparing:
         job_id = record.job_id or str(uuid.uuid4())
         job = Job(job_id, creation_of(record))
         with job_log_context(job_id):
+            log.info("The avatar of session %s is to be prepared.", record.session_id)
             await self._wait_for_slot(record.session_id)
             try:
                 await self._threads.run(lambda: self._engine.run(job, lambda _: None, cancel), cancel)

@@ -86,6 +86,7 @@ class QueueJobs:
     async def submit(self, request: Generate, job_id: str) -> Following:
         """Queue the job. Raises what the endpoint raises."""
         queued = await self._endpoint.run(request.model_dump(mode="json", exclude_none=True))
+        log.info("Job %s is the queue's %s.", job_id, queued.id)
         return self._follow(QueueJob(job_id, queued.id, _name_of(request, queued.id), request.session_id), RETRIES)
 
     async def taken_up(self, job: KeptJob) -> Following | None:

@@ -141,6 +141,7 @@ class QueuedSessions:
             return
         try:
             job = await self._endpoint.run(creation_of(begun.record))
+            log.info("The avatar of session %s is to be prepared by the queue's %s.", begun.record.session_id, job.id)
         except EngineError:
             if await asyncio.to_thread(self._stored.withdraw, begun):
                 raise

@@ -14,12 +14,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
-from worker.logs import job_log_context
+from shim.logs import RequestLog, request_log_context
 
 HEADER = "X-Request-ID"
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _KEY = "shim.request_id"
+_MOST_PATH = 200
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,14 @@ class _Answer:
             MutableHeaders(scope=message)[HEADER] = self.request_id
         await self.send(message)
 
-    def line(self, scope: Scope) -> str:
-        milliseconds = 1000 * (time.monotonic() - self.began)
-        method = scope.get("method", "WEBSOCKET")
-        return f"{method} {scope['path']!r:.200} {self.status or 'without an answer'} in {milliseconds:.0f} ms"
+    def tell(self, scope: Scope, caller: str | None) -> None:
+        """The line of the request: nothing of its query and headers, which may hold what lets others in."""
+        method, path = scope.get("method", "WEBSOCKET"), scope["path"][:_MOST_PATH]
+        milliseconds = round(1000 * (time.monotonic() - self.began))
+        status = self.status or "without an answer"
+        fields = {"method": method, "path": path, "status": self.status, "milliseconds": milliseconds}
+        asked_by = f" by {caller}" if caller is not None else ""
+        log.info("%s %r %s in %d ms%s", method, path, status, milliseconds, asked_by, extra={"fields": fields})
 
 
 class Door:
@@ -73,9 +78,9 @@ class Door:
             return
         scope[_KEY] = _new_id(scope)
         answer = _Answer(send, request_id_of(scope))
-        with job_log_context(answer.request_id):
+        with request_log_context(RequestLog(answer.request_id)) as told:
             await self._enter(scope, receive, answer)
-            log.info(answer.line(scope))
+            answer.tell(scope, told.caller)
 
     async def _enter(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         try:

@@ -41,14 +41,27 @@ def job_log_context(job_id: str, secrets: Iterable[str] = ()) -> Iterator[None]:
         _current.reset(token)
 
 
-def configure(level: str, environ: Mapping[str, str]) -> None:
-    """Log to stderr: JSON lines on RunPod, which its console filters by request, and readable ones elsewhere.
+def current_job() -> str | None:
+    """The job that lines logged here belong to."""
+    job = _current.get()
+    return job.job_id if job else None
 
-    Libraries speak from WARNING on: at INFO some of them print signed addresses.
-    """
-    secrets = [value for name, value in environ.items() if SECRET_NAME.search(name)]
+
+def configure(level: str, environ: Mapping[str, str]) -> None:
+    """JSON lines on RunPod, which its console filters by request, and readable ones elsewhere."""
+    secrets = secrets_in(environ)
+    log_with(JsonLines(secrets) if environ.get("RUNPOD_ENDPOINT_ID") else ReadableLines(secrets), level)
+
+
+def secrets_in(environ: Mapping[str, str]) -> list[str]:
+    """What the environment holds that no line may show."""
+    return [value for name, value in environ.items() if SECRET_NAME.search(name)]
+
+
+def log_with(lines: logging.Formatter, level: str) -> None:
+    """Log to stderr. Libraries speak from WARNING on: at INFO some of them print signed addresses."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines(secrets) if environ.get("RUNPOD_ENDPOINT_ID") else ReadableLines(secrets))
+    handler.setFormatter(lines)
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for name in ("engine", "worker", "handler"):
         logging.getLogger(name).setLevel(level)
@@ -59,7 +72,7 @@ def _worth_hiding(secrets: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({text for text in secrets if len(text) >= SHORTEST_SECRET}, key=len, reverse=True))
 
 
-class _JobLines(logging.Formatter):
+class DiscreetLines(logging.Formatter):
     """Formats a record as a whole, traceback included, without the secrets that it knows."""
 
     def __init__(self, template: str, secrets: Iterable[str]) -> None:
@@ -74,7 +87,7 @@ class _JobLines(logging.Formatter):
         return text
 
 
-class JsonLines(_JobLines):
+class JsonLines(DiscreetLines):
     """The SDK's own shape: ``{"requestId", "message", "level"}``, one a line."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
@@ -86,7 +99,7 @@ class JsonLines(_JobLines):
         return json.dumps({"requestId": job.job_id if job else None, "message": self.text(record), "level": level})
 
 
-class ReadableLines(_JobLines):
+class ReadableLines(DiscreetLines):
     """Time, level, job and message."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:

@@ -75,6 +75,7 @@ class Server:
             **self.ground.environment(),
             "PYTHONPATH": str(REPOSITORY),
             "PORT": str(self.port),
+            "LOG_FORMAT": "text",
             **NO_RATES,
             **self.stored.environment,
             **({} if self.queue is None else self._endpoint(self.queue)),
