@@ -1,0 +1,156 @@
+"""Clients that poll, in a process of their own: `python -m bench.polling_clients HOST PORT PATH CLIENTS RATE SECONDS`.
+
+Each has a connection and asks at its appointed times, whether its last answer came early or late. An answer's time
+runs from when its request was due: one that could only be sent late, because the one before it was still out, counts as
+slow. What is measured is printed as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import uvloop
+
+_END_OF_HEAD = b"\r\n\r\n"
+_LENGTH = b"content-length: "
+
+
+@dataclass
+class Taken:
+    """What came of the requests. seconds: of every answer with status 200; late: how much later than due each was
+    sent."""
+
+    seconds: list[float] = field(default_factory=list)
+    late: list[float] = field(default_factory=list)
+    failed: int = 0
+
+
+class Client(asyncio.Protocol):
+    """One connection, which sends a request only once the one before it is answered."""
+
+    def __init__(self, request: bytes, clock: Callable[[], float], taken: Taken) -> None:
+        self._request = request
+        self._clock = clock
+        self._taken = taken
+        self._due: deque[float] = deque()
+        self._is_out = False
+        self._received = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._taken.failed += len(self._due)
+        self._due.clear()
+
+    def ask(self, due: float) -> None:
+        self._due.append(due)
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, end, body = self._received.partition(_END_OF_HEAD)
+        if not end or len(body) < _length(head):
+            return
+        self._received = b""
+        self._is_out = False
+        due = self._due.popleft()
+        if head.startswith(b"HTTP/1.1 200"):
+            self._taken.seconds.append(self._clock() - due)
+        else:
+            self._taken.failed += 1
+        self._send()
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._due)
+
+    def _send(self) -> None:
+        if self._due and not self._is_out:
+            self._is_out = True
+            self._taken.late.append(self._clock() - self._due[0])
+            self._transport.write(self._request)
+
+
+def _length(head: bytes) -> int:
+    _, _, rest = head.lower().partition(_LENGTH)
+    return int(rest.partition(b"\r\n")[0])
+
+
+@dataclass(frozen=True)
+class Load:
+    """``clients`` ask for ``path`` ``rate`` times a second, all together, for ``seconds``."""
+
+    host: str
+    port: int
+    path: str
+    clients: int
+    rate: float
+    seconds: float
+
+    @property
+    def request(self) -> bytes:
+        return f"GET {self.path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept: */*\r\n\r\n".encode()
+
+
+PATIENCE_SECONDS = 10.0
+"""How long the last answers may take."""
+
+
+async def poll(load: Load) -> Taken:
+    loop = asyncio.get_running_loop()
+    taken = Taken()
+    clients = [await _connected(load, taken) for _ in range(load.clients)]
+    began = loop.time() + 0.1
+    for number in range(int(load.rate * load.seconds)):
+        due = began + number / load.rate
+        if (wait := due - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        clients[number % load.clients].ask(due)
+    end = loop.time() + PATIENCE_SECONDS
+    while any(client.is_waiting for client in clients) and loop.time() < end:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    taken.failed += sum(client.is_waiting for client in clients)
+    return taken
+
+
+async def _connected(load: Load, taken: Taken) -> Client:
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: Client(load.request, loop.time, taken), load.host, load.port)
+    return client
+
+
+def told(taken: Taken) -> dict[str, Any]:
+    """Milliseconds, by how many of a hundred took no longer."""
+    return {
+        "answered": len(taken.seconds),
+        "failed": taken.failed,
+        "median": _share(taken.seconds, 0.5),
+        "p99": _share(taken.seconds, 0.99),
+        "slowest": _share(taken.seconds, 1.0),
+        "late_p99": _share(taken.late, 0.99),
+    }
+
+
+def _share(seconds: Sequence[float], share: float) -> float:
+    ordered = sorted(seconds)
+    return 1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("inf")
+
+
+def main(arguments: Sequence[str]) -> None:
+    host, port, path, clients, rate, seconds = arguments
+    gc.disable()
+    load = Load(host, int(port), path, int(clients), float(rate), float(seconds))
+    print(json.dumps(told(uvloop.run(poll(load)))))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
