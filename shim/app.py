@@ -15,13 +15,21 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import EngineError
+from engine.jobs import Jobs
 from engine.lifetimes import Lifetimes
 from engine.records import Records
 from engine.store.protocol import ObjectStore
-from shim.auth.admission import admission_of
-from shim.auth.gate import Gate
+from shim.auth.admission import Admission, admission_of
+from shim.auth.gate import Browsers, Gate
 from shim.avatars import avatar_routes
 from shim.backends import Backend
+from shim.browsers.headers import SecurityHeaders
+from shim.browsers.origins import Cors, Origins
+from shim.browsers.reach import Reach
+from shim.browsers.rebinding import LocalNames
+from shim.browsers.routes import Mint, token_routes
+from shim.browsers.spending import TokenCounts, TokenGenerations
+from shim.browsers.tokens import BrowserTokens
 from shim.budgets.check import BudgetCheck
 from shim.budgets.report import Days, usage_routes
 from shim.budgets.settings import budget_of
@@ -42,6 +50,10 @@ from shim.files import Outputs, file_routes
 from shim.generate import body_limit, generate_routes
 from shim.generations import Generations
 from shim.health import health_routes
+from shim.jobs.accepted import AcceptedJobs
+from shim.jobs.routes import job_routes
+from shim.jobs.service import Ground as JobGround
+from shim.jobs.service import JobService
 from shim.keyed_requests import KeyedRequests
 from shim.limits.addresses import TrustedProxies
 from shim.limits.generations import SessionGenerations
@@ -54,6 +66,7 @@ from shim.metrics.instruments import Instruments
 from shim.metrics.page import MetricsPage
 from shim.metrics.requests import RequestMeter
 from shim.openapi import DescribedApi
+from shim.recent_sessions import RecentSessions
 from shim.relay import Relay
 from shim.request_id import Door, request_id_of
 from shim.sessions import session_routes
@@ -65,6 +78,7 @@ from shim.studio import studio_routes
 from shim.turnstile import Turnstile
 from shim.uploads import Uploads
 from shim.voices import voice_routes
+from shim.webhooks.routes import webhook_routes
 
 TITLE = "Talking avatar"
 DESCRIPTION = """Text or audio becomes a lip-synced video of a person's face.
@@ -89,14 +103,28 @@ def create_app(service: Service) -> ASGIApp:
     measured = replace(service, backend=MeasuredBackend(service.backend, instruments))
     secret = SigningSecret(service.settings.signing_secret, service.store)
     links = Links(secret, service.settings.link_seconds, admission.is_guarded)
-    api = create_api(measured, secret, links)
-    gate = Gate(RateLimits(api, service.settings), admission, links)
-    meter = RequestMeter(gate, instruments)
+    browsers = _browsers(service, secret, admission)
+    api = create_api(measured, secret, links, browsers)
+    gate = Gate(RateLimits(api, service.settings), admission, links, browsers)
+    meter = RequestMeter(Cors(gate, browsers.origins), instruments)
     page = MetricsPage(meter, instruments, service.backend, service.settings.metrics_token)
-    return Door(TrustedProxies(page, service.settings.trusted_proxies), _tell_defect)
+    is_for_itself = not admission.is_guarded and not service.settings.allow_anonymous
+    named = LocalNames(page) if is_for_itself else page
+    return Door(TrustedProxies(SecurityHeaders(named), service.settings.trusted_proxies), _tell_defect)
 
 
-def create_api(service: Service, secret: SigningSecret, links: Links) -> FastAPI:
+def _browsers(service: Service, secret: SigningSecret, admission: Admission) -> Browsers:
+    accepted = AcceptedJobs(service.store, _now)
+
+    def session_of(job_id: str) -> str | None:
+        job = service.records.jobs.get(job_id) or accepted.get(job_id)
+        return None if job is None else job.session_id
+
+    origins = Origins.of(service.settings, is_guarded=admission.is_guarded, host=service.settings.host)
+    return Browsers(BrowserTokens(secret, admission.minters), Reach(session_of), origins)
+
+
+def create_api(service: Service, secret: SigningSecret, links: Links, browsers: Browsers) -> FastAPI:
     """The paths, for requests that have a caller. The lifespan starts and closes the backend."""
     uploads = Uploads(service.store, service.settings.max_avatar_bytes)
 
@@ -106,10 +134,12 @@ def create_api(service: Service, secret: SigningSecret, links: Links) -> FastAPI
             # Read here, so that no request waits for it in the event loop.
             await asyncio.to_thread(secret.key, "links")
         await service.backend.start()
+        await jobs.start()
         try:
             yield
         finally:
             await asyncio.to_thread(uploads.close)
+            await jobs.close()
             await service.backend.close()
 
     app = DescribedApi(
@@ -122,34 +152,47 @@ def create_api(service: Service, secret: SigningSecret, links: Links) -> FastAPI
         lifespan=lifespan,
         is_guarded=links.is_guarded,
     )
-    _add_routes(app, service, uploads, links)
+    jobs = _add_routes(app, service, uploads, links, secret, browsers)
     add_docs(app)
     _add_error_handlers(app)
     return app
 
 
-def _add_routes(app: FastAPI, service: Service, uploads: Uploads, links: Links) -> None:
+def _add_routes(
+    app: FastAPI, service: Service, uploads: Uploads, links: Links, secret: SigningSecret, browsers: Browsers
+) -> JobService:
     backend, store, settings = service.backend, service.store, service.settings
     expires_at = Lifetimes.of(settings).upload_expires_at
     keyed = KeyedRequests(store, _now)
+    recent = RecentSessions(backend.session)
+    service.records.sessions.watch(recent.forget)
     leases = Leases(store, _now)
+    token_counts = TokenCounts(store, _now)
     checks = (
         StopCheck(store),
         BudgetCheck(settings.budgets, settings.total_budget, Spending(store, _now), leases, _now),
         SessionGenerations(leases, settings.session_generations),
+        TokenGenerations(token_counts),
     )
-    generations = Generations(backend, Turnstile(checks))
+    turnstile = Turnstile(checks)
+    generations = Generations(backend, turnstile)
+    jobs = JobService.of(JobGround(settings, store, service.records, backend, turnstile, keyed, secret, links, _now))
+    streams = StoredStreams(store, service.records, _now, jobs.accepted)
     app.include_router(health_routes(backend))
-    app.include_router(session_routes(backend, keyed))
+    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session))
     app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
-    app.include_router(generate_routes(generations, store, body_limit(settings), keyed, links))
-    app.include_router(stream_routes(generations, store, body_limit(settings), links))
-    app.include_router(live_routes(Relay(StoredStreams(store, service.records, _now)), links))
+    app.include_router(generate_routes(generations, store, body_limit(settings), keyed, links, jobs.later))
+    app.include_router(stream_routes(generations, store, body_limit(settings), links, jobs.later))
+    app.include_router(live_routes(Relay(streams), links))
     app.include_router(file_routes(Outputs(store, service.records)))
     app.include_router(voice_routes(Catalogues(store, source_for(settings), _now)))
     app.include_router(usage_routes(Days(store, _now), partial(budget_of, settings.budgets), _now))
     app.include_router(studio_routes())
+    app.include_router(token_routes(Mint(browsers.tokens, token_counts, backend, store, browsers.origins, _now)))
+    app.include_router(job_routes(jobs.reports, jobs.keeper, backend, Jobs(service.records, _now)))
+    app.include_router(webhook_routes(jobs.secrets))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)
+    return jobs
 
 
 def _add_error_handlers(app: FastAPI) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
+
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from shim.browsers.headers import NO_FRAMES
+
 _ASSETS = "/docs/assets"
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def add_docs(app: FastAPI) -> None:
@@ -21,9 +28,21 @@ def add_docs(app: FastAPI) -> None:
         swagger_favicon_url=f"{_ASSETS}/favicon.png",
     )
 
+    page.headers["Content-Security-Policy"] = _policy(bytes(page.body).decode())
+
     @router.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return page
 
     app.include_router(router)
     app.mount(_ASSETS, StaticFiles(packages=[("fastapi_offline", "static")]), name="docs-assets")
+
+
+def _policy(page: str) -> str:
+    """Files of this server alone, and the page's own script by its hash: FastAPI writes it, Swagger UI needs it."""
+    digests = [hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(page)]
+    scripts = " ".join(["'self'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)])
+    return (
+        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+        f"font-src 'self' data:; connect-src 'self'; {NO_FRAMES}"
+    )

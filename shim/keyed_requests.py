@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 from starlette.requests import HTTPConnection
 
 from engine.avatar.key import canonical_hash
@@ -86,8 +86,10 @@ class RequestKey:
             return None
         if not _KEY.fullmatch(key):
             raise InvalidInput(f"`{HEADER}` has to have 1 to 255 visible ASCII characters, such as those of a UUID.")
-        owner = caller_of(request.scope).owner
-        return cls(canonical_hash([owner, request.url.path, key]), canonical_hash(body))
+        caller = caller_of(request.scope)
+        # What a browser's token has asked for is not told to another one of the same owner.
+        who: JsonValue = caller.owner if caller.grant is None else [caller.owner, caller.grant.token_id]
+        return cls(canonical_hash([who, request.url.path, key]), canonical_hash(body))
 
 
 def refuse_key(request: HTTPConnection) -> None:

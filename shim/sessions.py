@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,10 +13,12 @@ from engine.schemas import CreateSession, DeleteReply, SessionReply, parse_input
 from engine.session_records import PREPARING, session_reply
 from shim.backends import Backend
 from shim.bodies import SMALL_BODY_BYTES, Body, read_json_object
+from shim.browsers.reach import demand_own_session
 from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
 from shim.openapi import body_of
+from shim.recent_sessions import RecentSessions
 from shim.replies import SessionCreated
 from shim.session_id import demand_session_id
 
@@ -29,8 +32,10 @@ _CREATION: dict[int | str, dict[str, Any]] = {
 }
 
 
-def session_routes(backend: Backend, keyed: KeyedRequests) -> APIRouter:
-    """The contract's three paths."""
+def session_routes(
+    backend: Backend, recent: RecentSessions, keyed: KeyedRequests, stop_jobs: Callable[[str], Awaitable[None]]
+) -> APIRouter:
+    """The contract's three paths. ``stop_jobs``: of a session that is gone."""
     router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
 
     @router.post(
@@ -42,11 +47,13 @@ def session_routes(backend: Backend, keyed: KeyedRequests) -> APIRouter:
     async def create_session(request: Request) -> SessionCreated:
         given = await read_json_object(request, SMALL_BODY_BYTES)
         body = Body.of(given, CreateSession)
-        creation = parse_input({"action": "create_session", **body.fields, "owner": caller_of(request.scope).owner})
+        caller = caller_of(request.scope)
+        demand_own_session(caller, body.fields)
+        creation = parse_input({"action": "create_session", **body.fields, "owner": caller.owner})
         assert isinstance(creation, CreateSession)
 
         async def create(name: str) -> SessionCreated:
-            session_id = creation.session_id or name
+            session_id = creation.session_id or (name if caller.grant is None else caller.grant.session_name(name))
             await backend.create_session(creation, session_id)
             return SessionCreated(session_id=session_id, message=PREPARING, warnings=body.warnings)
 
@@ -61,12 +68,14 @@ def session_routes(backend: Backend, keyed: KeyedRequests) -> APIRouter:
     )
     async def get_session_status(request: Request, session_id: str) -> SessionReply:
         demand_session_id(session_id)
-        record = await backend.session(session_id, caller_of(request.scope).owner)
+        record = await recent.get(session_id, caller_of(request.scope).owner)
         return session_reply(record, (await backend.health()).renderer)
 
     @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
     async def delete_session(request: Request, session_id: str) -> DeleteReply:
         demand_session_id(session_id)
-        return await backend.delete_session(session_id, caller_of(request.scope).owner)
+        reply = await backend.delete_session(session_id, caller_of(request.scope).owner)
+        await stop_jobs(session_id)
+        return reply
 
     return router

@@ -41,6 +41,9 @@ class Rule:
 REQUESTS = Rule("requests", DAY)
 """What came of the REST server's requests with an `Idempotency-Key`."""
 
+TOKENS = Rule("tokens", DAY)
+"""How many videos each of the REST server's tokens for browsers is still good for. They work for an hour at most."""
+
 LEASES = Rule("leases", DAY)
 """What the REST server's generations hold while they go on, by what they are counted for."""
 
@@ -71,6 +74,7 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         Rule("workers", WORKERS),
         Rule("proofs", DAY),
         REQUESTS,
+        TOKENS,
         LEASES,
         ACCEPTED,
         UNFINISHED,

@@ -32,6 +32,11 @@ class Admission:
     def is_guarded(self) -> bool:
         return bool(self.keys) or self.tokens is not None
 
+    @property
+    def minters(self) -> tuple[Caller, ...]:
+        """Everybody who may mint tokens for browsers."""
+        return tuple(map(_holder, self.keys)) if self.is_guarded else (ANYBODY,)
+
     async def caller(self, scope: Scope) -> Caller:
         """Whoever sends the request. Raises Unauthorized, and TokenKeysUnavailable."""
         if not self.is_guarded:
@@ -42,10 +47,14 @@ class Admission:
                 "A key or token is needed: send it as `Authorization: Bearer ...`, or a key as `X-API-Key: ...`."
             )
         if (key := find_key(self.keys, credential)) is not None:
-            return Caller(f"key:{key.name}", key.name, "key")
+            return _holder(key)
         if self.tokens is None:
             raise refused()
         return await self.tokens.caller(credential)
+
+
+def _holder(key: ApiKey) -> Caller:
+    return Caller(f"key:{key.name}", key.name, "key")
 
 
 def credential_of(headers: Headers) -> str | None:

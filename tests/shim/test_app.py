@@ -94,7 +94,7 @@ def app_of(backend: FailingBackend, folder: Path) -> ASGIApp:
 def ask(app: ASGIApp, method: str, path: str, **request: Any) -> httpx.Response:
     async def scenario() -> httpx.Response:
         transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
             return await http.request(method, path, **request)
 
     return asyncio.run(scenario())

@@ -19,7 +19,11 @@ from engine.errors import StorageUnavailable
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_api, create_app
+from shim.auth.gate import Browsers
 from shim.auth.keys import ApiKey, hash_of
+from shim.browsers.origins import Origins
+from shim.browsers.reach import Reach
+from shim.browsers.tokens import BrowserTokens
 from shim.links import Links
 from shim.settings import ShimSettings
 from shim.signing import SigningSecret
@@ -29,7 +33,7 @@ from tests.shim.test_app import FailingBackend, ask
 
 KEY = "ta_a-key-of-alice"
 KEYS = (ApiKey("alice", hash_of(KEY)),)
-OPEN = {"/", "/health", "/api/v1/health", "/ping", "/docs", "/docs/assets", "/openapi.json"}
+OPEN = {"/", "/web/abc123", "/health", "/api/v1/health", "/ping", "/docs", "/docs/assets", "/openapi.json"}
 STATUS = "/api/v1/session/abc123/status"
 
 
@@ -52,7 +56,8 @@ def asked_for(folder: Path) -> set[tuple[str, str]]:
     found = set()
     served = service(folder)
     secret = SigningSecret(None, served.store)
-    for route in routes(create_api(served, secret, Links(secret, 60, is_guarded=True))):
+    browsers = Browsers(BrowserTokens(secret, ()), Reach(lambda _: None), Origins((), local=False))
+    for route in routes(create_api(served, secret, Links(secret, 60, is_guarded=True), browsers)):
         path = re.sub(r"\{[^}]*\}", "abc123", route.path)
         methods = {"GET"} if isinstance(route, Mount) else getattr(route, "methods", None) or {"WEBSOCKET"}
         found |= {(method, path) for method in methods}
@@ -88,7 +93,7 @@ def test_what_is_open_answers_without_a_key(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nowhere", "/Health", "/health/", "//health", "/docs/", "/docs/assets", "/docs/assets%2f..%2f..%2fetc", "/api"],
+    ["/nowhere", "/Health", "/health/", "/%2Fhealth", "/docs/", "/docs/assets", "/docs/assets%2f..%2f..%2fetc", "/api"],
 )
 def test_what_only_resembles_an_open_path_opens_nothing(path: str, tmp_path: Path) -> None:
     app = create_app(service(tmp_path, api_keys=KEYS))

@@ -42,7 +42,7 @@ def scenario(folder: Path, steps: Callable[[Asking], Awaitable[None]], **setting
     async def ask(method: str, path: str, peer: str = "192.0.2.7", **headers: str) -> httpx.Response:
         transport = httpx.ASGITransport(app, client=(peer, 1))
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=sent) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=sent) as http:
             return await http.request(method, path)
 
     async def run() -> None:

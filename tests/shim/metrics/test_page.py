@@ -29,7 +29,7 @@ def ask(folder: Path, token: str | None, client: tuple[str, int] = ("127.0.0.1",
 
     async def scenario() -> httpx.Response:
         transport = httpx.ASGITransport(app, client=client)
-        async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=given) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=given) as http:
             return await http.get("/metrics")
 
     return asyncio.run(scenario())
