@@ -94,6 +94,14 @@ def test_in_silence_the_avatar_is_shown_as_it_is(studio: Studio) -> None:
         assert (studio.drawing.composed(number).packed == studio.drawing.shots[number].frame.packed).all()
 
 
+def test_at_rest_every_frame_is_the_avatars_own(studio: Studio) -> None:
+    reply = studio.ground.run({"idle": True})
+    assert reply["frames"] == len(studio.drawing.shots) == 60
+    for number, shot in enumerate(studio.drawing.shots):
+        assert shot.feature.speaks == 0
+        assert (studio.drawing.composed(number).packed == shot.frame.packed).all()
+
+
 def test_an_avatar_is_prepared_once_for_each_choice_of_options(studio: Studio) -> None:
     def key_of(session: str, **options: object) -> str | None:
         studio.ground.run({"action": "create_session", "session_id": session, **options})
