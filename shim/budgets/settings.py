@@ -41,12 +41,12 @@ class BudgetSettings(BaseSettings):
     @field_validator("budgets", mode="before")
     @classmethod
     def _parsed_budgets(cls, value: object) -> object:
-        return (_parsed(value) or {}) if isinstance(value, str) else value
+        return _parsed(value, {}) if isinstance(value, str) else value
 
     @field_validator("total_budget", mode="before")
     @classmethod
     def _parsed_budget(cls, value: object) -> object:
-        return _parsed(value) if isinstance(value, str) else value
+        return _parsed(value, None) if isinstance(value, str) else value
 
 
 def budget_of(budgets: Mapping[str, Budget], owner: str | None) -> Budget | None:
@@ -59,8 +59,8 @@ def budget_of(budgets: Mapping[str, Budget], owner: str | None) -> Budget | None
     return next((budgets[each] for each in (whole, name, OTHERS) if each in budgets), None)
 
 
-def _parsed(text: str) -> object:
+def _parsed(text: str, blank: object) -> object:
     try:
-        return json.loads(text) if text.strip() else None
+        return json.loads(text) if text.strip() else blank
     except ValueError as error:
         raise ValueError(f"it is no JSON ({error})") from None
