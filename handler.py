@@ -3,8 +3,9 @@
 A job's ``input`` holds an ``action``, by default ``generate``, and its fields (engine/schemas.py has them all):
 
     generate        session_id or avatar_video_path (neither: the default avatar), and one of
-                    text (with voice_id, model_id, voice_settings), audio_base64, audio_url;
-                    sync_mode "bounce" | "loop" | "cut_off", start_seconds, metadata
+                    text (with voice_id, model_id, voice_settings), audio_base64, audio_url, idle;
+                    sync_mode "bounce" | "loop" | "cut_off", start_seconds, metadata,
+                    height, quality "draft" | "standard" | "high"
                     -> video_url, audio_url, duration, captions_url, thumbnail_url, words, timings, ...
     create_session  avatar_video_path (none: the default avatar), session_id (the caller's own)
                     and how it is prepared: extra_margin, left_cheek_width, right_cheek_width, parsing_mode

@@ -16,6 +16,7 @@ OUTPUTS = {
     "video_url": "demo.mp4",
     "audio_url": "demo.mp3",
     "captions_url": "demo.vtt",
+    "subtitles_url": "demo.srt",
     "thumbnail_url": "demo.jpg",
 }
 INTERRUPTED = 130

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import av
+import av.filter
 import numpy as np
 
-from engine.media.graph import Chain
 from engine.video.av_frame import av_frame
 from engine.video.i420 import I420
 
@@ -38,17 +38,21 @@ class Scaler:
     """
 
     def __init__(self, source: Size, target: Size) -> None:
-        self._chain = Chain(
-            f"buffer=video_size={source.width}x{source.height}:pix_fmt=yuv420p:time_base=1/25:pixel_aspect=1/1",
-            (
-                f"scale=w={target.width}:h={target.height}:flags=bicubic+accurate_rnd"
-                ":in_chroma_loc=left:out_chroma_loc=left",
-            ),
-            "buffersink",
+        self._graph = av.filter.Graph()
+        self._graph.threads = 1
+        pictures = f"video_size={source.width}x{source.height}:pix_fmt=yuv420p:time_base=1/25:pixel_aspect=1/1"
+        scaling = f"w={target.width}:h={target.height}:flags=bicubic+accurate_rnd"
+        places = "in_chroma_loc=left:out_chroma_loc=left"
+        self._graph.link_nodes(
+            self._graph.add("buffer", pictures),
+            self._graph.add("scale", f"{scaling}:{places}"),
+            self._graph.add("buffersink"),
         )
+        self._graph.configure()
 
     def scaled(self, picture: I420) -> I420:
         """The picture at the target's size."""
-        (frame,) = self._chain.push(av_frame(picture))
+        self._graph.push(av_frame(picture))
+        frame = self._graph.pull()
         assert isinstance(frame, av.VideoFrame)
         return I420(np.asarray(frame.to_ndarray(), np.uint8))

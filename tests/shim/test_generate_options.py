@@ -23,7 +23,7 @@ def session(server: Server) -> str:
 def told_of(video: bytes) -> tuple[list[str], int, int]:
     """The kinds of tracks, the height and the number of frames."""
     with av.open(io.BytesIO(video), "r") as file:
-        tracks = [stream.type for stream in file.streams]
+        tracks: list[str] = [stream.type for stream in file.streams]
         return tracks, file.streams.video[0].height, sum(1 for _ in file.decode(video=0))
 
 

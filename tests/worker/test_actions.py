@@ -16,8 +16,9 @@ from tests.worker.worker_process import Ground, Worker
 pytestmark = pytest.mark.usefixtures("worker")
 
 GENERATED = {
-    "video_url", "audio_url", "captions_url", "thumbnail_url", "video_key", "audio_key", "captions_key",
-    "thumbnail_key", "session_id", "duration", "frames", "words", "renderer", "timings", "gpu_seconds",
+    "video_url", "audio_url", "captions_url", "subtitles_url", "thumbnail_url", "video_key", "audio_key",
+    "captions_key", "subtitles_key", "thumbnail_key", "session_id",
+    "duration", "frames", "words", "renderer", "timings", "gpu_seconds",
     "tts_characters", "voice_used", "expires_at", "warnings", "metadata",
 }  # fmt: skip
 
@@ -90,6 +91,14 @@ def test_one_call_takes_an_avatar_and_a_sound(endpoint: Endpoint, ground: Ground
     assert output["duration"] == pytest.approx(0.5, abs=0.04)
     assert output["words"] == []
     assert output["tts_characters"] == 0
+
+
+def test_an_idle_loop_has_all_but_sound(endpoint: Endpoint, session: dict[str, Any]) -> None:
+    output = endpoint.output({"session_id": session["session_id"], "idle": True, "height": 128, "metadata": 1})
+    assert set(output) == GENERATED - {"audio_url", "audio_key", "voice_used"}
+    with av.open(output["video_url"]) as file:
+        assert [stream.type for stream in file.streams] == ["video"]
+        assert file.streams.video[0].height == 128
 
 
 def test_a_job_handed_out_twice_answers_the_same(endpoint: Endpoint, queue: QueueStandIn, ground: Ground) -> None:

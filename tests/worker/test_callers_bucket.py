@@ -48,7 +48,7 @@ def test_outputs_go_to_the_caller_s_bucket_and_no_key_is_told(
     assert answer["status"] == "COMPLETED", answer
     output = answer["output"]
     assert bucket.stored().keys() == {
-        output[name] for name in ("video_key", "audio_key", "captions_key", "thumbnail_key")
+        output[name] for name in ("video_key", "audio_key", "captions_key", "subtitles_key", "thumbnail_key")
     }
     assert not ground.stored("outputs/") & bucket.stored().keys()
     video = httpx.get(output["video_url"])

@@ -163,5 +163,5 @@ def test_too_late_with_the_result_published(
     job_id = cancelled_at_put(scene, worker, proxy, "result.json")
     assert endpoint.output({"action": "status"})["status"] == "healthy"
     made = {key.rpartition("/")[2] for key in scene.kept().keys() - before.keys()}
-    assert made == {"video.mp4", "audio.mp3", "captions.vtt", "thumbnail.jpg", "result.json"}
+    assert made == {"video.mp4", "audio.mp3", "captions.vtt", "captions.srt", "thumbnail.jpg", "result.json"}
     scene.assert_silent(job_id)

@@ -39,6 +39,7 @@ def test_one_command_makes_the_video_and_prints_the_result(ground: Ground) -> No
         assert sound.duration is not None
         assert sound.duration / av.time_base == pytest.approx(result["duration"], abs=0.1)
     assert (made / "demo.vtt").read_text().startswith("WEBVTT")
+    assert (made / "demo.srt").read_text().startswith("1\n00:00:00,")
     assert (made / "demo.jpg").read_bytes().startswith(b"\xff\xd8")
     assert " %\n" in run.stderr
     assert "Job result" not in run.stderr
