@@ -11,7 +11,6 @@ from starlette.responses import Response
 from engine.schemas import Generate
 from engine.settings import Settings
 from engine.store.protocol import ObjectStore
-from shim.asked import Asked
 from shim.backends import Made
 from shim.bodies import read_json_object
 from shim.callers import caller_of
@@ -32,11 +31,13 @@ EXAMPLE = {
 }
 GENERATE_ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "Session not ready"},
+    403: {"model": ErrorReply, "description": "The operator has blocked the avatar"},
     404: {"model": ErrorReply, "description": "Session not found"},
     409: {"model": ErrorReply, "description": "The `idempotency_key` came with another request before"},
     413: {"model": ErrorReply, "description": "The body is too large"},
+    429: {"model": ErrorReply, "description": "The budget is used up, or enough is being made: see Retry-After"},
     500: {"model": ErrorReply, "description": "Generation error"},
-    503: {"model": ErrorReply, "description": "All places are taken, and nothing has begun: see Retry-After"},
+    503: {"model": ErrorReply, "description": "All places are taken, or videos are stopped: see Retry-After"},
 }
 
 _MADE = TypeAdapter(Made)
@@ -67,7 +68,7 @@ def generate_routes(
         if is_async:
             return await later.accept(request, body)
         caller = caller_of(request.scope)
-        asked = Asked.of(body, caller.owner)
+        asked = generations.asked(body, caller)
         key = RequestKey.of(request, body)
         if key is None:
             made = await generations.make(caller, asked)

@@ -9,23 +9,27 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 
-from engine.schemas import CreateSession, DeleteReply, SessionReply, parse_input
-from engine.session_records import PREPARING, session_reply
+from engine.schemas import CreateSession, DeleteReply, parse_input
+from engine.session_records import PREPARING
+from shim.avatars.consent import Consent
 from shim.backends import Backend
 from shim.bodies import SMALL_BODY_BYTES, Body, read_json_object
 from shim.browsers.reach import demand_own_session
 from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
+from shim.links import Links
 from shim.openapi import body_of
 from shim.recent_sessions import RecentSessions
 from shim.replies import SessionCreated
 from shim.session_id import demand_session_id
+from shim.session_list import SessionState, session_state
 
 _CREATED = TypeAdapter(SessionCreated)
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Session not found"}}
 _CREATION: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorReply, "description": "Invalid avatar path"},
+    403: {"model": ErrorReply, "description": "The operator has blocked the avatar"},
     409: {"model": ErrorReply, "description": "The `session_id` is taken by a session with another avatar"},
     500: {"model": ErrorReply, "description": "Server error"},
     503: {"model": ErrorReply, "description": "Too many avatars wait to be prepared: see Retry-After"},
@@ -33,9 +37,14 @@ _CREATION: dict[int | str, dict[str, Any]] = {
 
 
 def session_routes(
-    backend: Backend, recent: RecentSessions, keyed: KeyedRequests, stop_jobs: Callable[[str], Awaitable[None]]
+    backend: Backend,
+    recent: RecentSessions,
+    keyed: KeyedRequests,
+    stop_jobs: Callable[[str], Awaitable[None]],
+    consent: Consent,
+    links: Links,
 ) -> APIRouter:
-    """The contract's three paths. ``stop_jobs``: of a session that is gone."""
+    """The contract's three paths. ``stop_jobs``: of a session that goes."""
     router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
 
     @router.post(
@@ -48,6 +57,7 @@ def session_routes(
         given = await read_json_object(request, SMALL_BODY_BYTES)
         body = Body.of(given, CreateSession)
         caller = caller_of(request.scope)
+        consent.demand_of_body(given, caller)
         demand_own_session(caller, body.fields)
         creation = parse_input({"action": "create_session", **body.fields, "owner": caller.owner})
         assert isinstance(creation, CreateSession)
@@ -66,16 +76,18 @@ def session_routes(
         response_model_exclude_none=True,
         responses=_NOT_FOUND,
     )
-    async def get_session_status(request: Request, session_id: str) -> SessionReply:
+    async def get_session_status(request: Request, session_id: str) -> SessionState:
         demand_session_id(session_id)
-        record = await recent.get(session_id, caller_of(request.scope).owner)
-        return session_reply(record, (await backend.health()).renderer)
+        caller = caller_of(request.scope)
+        record = await recent.get(session_id, caller.owner)
+        return session_state(record, (await backend.health()).renderer, links, caller)
 
     @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
     async def delete_session(request: Request, session_id: str) -> DeleteReply:
         demand_session_id(session_id)
-        reply = await backend.delete_session(session_id, caller_of(request.scope).owner)
+        owner = caller_of(request.scope).owner
+        await recent.get(session_id, owner)
         await stop_jobs(session_id)
-        return reply
+        return await backend.delete_session(session_id, owner)
 
     return router

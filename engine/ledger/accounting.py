@@ -25,12 +25,9 @@ class Accounting:
 
     def made(self, run: Run, generated: Generated) -> None:
         """The video is there. Runs of one job with one input are one generation."""
-        outputs = run.outputs
-        made = {
-            "outputs": (outputs.video, outputs.audio, outputs.captions, outputs.thumbnail),
-            "seconds": generated.duration,
-        }
-        self.ledger.write(self._entry(run, outputs.name, "done").model_copy(update=made))
+        keys = tuple(value for name, value in generated if name.endswith("_key") and value is not None)
+        made = {"outputs": keys, "seconds": generated.duration}
+        self.ledger.write(self._entry(run, run.outputs.name, "done").model_copy(update=made))
 
     def unmade(self, run: Run, error: BaseException) -> None:
         """What its caller has spent before giving up, or asked for in vain, counts; the service's failures don't.
