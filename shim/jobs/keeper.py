@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from engine.errors import EngineError, IdempotencyConflict, InternalError, Interrupted, Outage
+from engine.errors import EngineError, IdempotencyConflict, InternalError, Interrupted, Outage, SessionNotFound
 from engine.records import Records
 from engine.schemas import Generate
 from shim.backends import Backend, KeptJob, Queued
@@ -179,13 +179,17 @@ class JobKeeper:
                 )
             await queued.made()
         except GenerationFailed as failure:
-            await self._end(job.job_id, "failed", failure.cause)
+            await self._failed(job.job_id, failure.cause)
         except EngineError as error:
-            await self._end(job.job_id, "failed", error)
+            await self._failed(job.job_id, error)
         else:
             await self._end(job.job_id, "done")
         finally:
             self._queued.pop(job.job_id, None)
+
+    async def _failed(self, job_id: str, error: EngineError) -> None:
+        """Whoever deletes a session cancels its jobs."""
+        await self._end(job_id, "cancelled" if isinstance(error, SessionNotFound) else "failed", error)
 
     async def _end(self, job_id: str, state: JobEnd, error: EngineError | None = None) -> None:
         await self._patiently(lambda: self._with.accepted.end(job_id, state, error))

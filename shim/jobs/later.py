@@ -19,6 +19,7 @@ from engine.job_ids import session_of_job
 from engine.jobs import JobName
 from engine.schemas import Generate
 from shim.asked import WEBHOOK_FIELD, Asked
+from shim.avatars.consent import Consent
 from shim.callers import Caller, caller_of
 from shim.jobs.keeper import JobKeeper
 from shim.jobs.record import AcceptedJob, JobCaller, Webhook
@@ -46,7 +47,8 @@ IsAsync = Annotated[
     ),
 ]
 
-_JOB_ID = TypeAdapter(str)
+_KEPT = TypeAdapter(dict[str, str])
+"""The id of the job that a request with a key has become."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +61,21 @@ class LaterJobs:
     posting: Posting
     holder: str
     now: Callable[[], datetime]
+    consent: Consent
 
     async def accept(self, request: Request, body: dict[str, Any]) -> Response:
         """202 with the job. Raises all that can be known at once to be wrong with it, or to stand against it."""
         caller = caller_of(request.scope)
+        self.consent.demand_of_body(body, caller)
         webhook_url = await self._webhook_url(body, caller)
         asked = Asked.of({name: value for name, value in body.items() if name != WEBHOOK_FIELD}, caller.owner)
         # A key that came without `?async=true` before came with another request.
         key = RequestKey.of(request, {**body, "?async": True})
         if key is None:
-            job_id = await self._kept(caller, _named(asked), webhook_url)
+            kept = await self._kept(caller, _named(asked), webhook_url)
         else:
-            job_id = await self.keyed.once(
-                key, _JOB_ID, lambda name: self._kept(caller, asked.named(name), webhook_url)
-            )
+            kept = await self.keyed.once(key, _KEPT, lambda name: self._kept(caller, asked.named(name), webhook_url))
+        job_id = kept["job_id"]
         found = await asyncio.to_thread(self.reports.find, job_id, caller)
         reply = self.reports.reply(found, caller).model_dump(mode="json", exclude_none=True)
         return JSONResponse(reply, 202, {"Location": f"{JOBS}/{job_id}"})
@@ -87,10 +90,11 @@ class LaterJobs:
         await asyncio.to_thread(self.posting.check, url)
         return url
 
-    async def _kept(self, caller: Caller, asked: Asked, webhook_url: str | None) -> str:
+    async def _kept(self, caller: Caller, asked: Asked, webhook_url: str | None) -> dict[str, str]:
         request = asked.request.model_copy(update={"stream": True})
         new = await asyncio.to_thread(self._new, caller, asked, request, webhook_url)
-        return (await self.keeper.accept(new, request, caller)).job_id
+        job = await self.keeper.accept(new, request, caller)
+        return {"job_id": job.job_id}
 
     def _new(self, caller: Caller, asked: Asked, request: Generate, webhook_url: str | None) -> AcceptedJob:
         now = self.now()

@@ -11,8 +11,8 @@ from engine.cancel import CancelToken
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.records import Records
-from engine.settings import Settings
 from engine.store.protocol import ObjectStore
+from shim.avatars.consent import Consent
 from shim.backends import Backend
 from shim.jobs.accepted import AcceptedJobs
 from shim.jobs.keeper import JobKeeper, Keeping
@@ -22,6 +22,7 @@ from shim.jobs.replicas import Replica
 from shim.jobs.report import JobReports
 from shim.keyed_requests import KeyedRequests
 from shim.links import Links
+from shim.settings import ShimSettings
 from shim.signing import SigningSecret
 from shim.turnstile import Turnstile
 from shim.webhooks.delivery import Delivering, Delivery
@@ -33,7 +34,7 @@ from shim.webhooks.signature import WebhookSecrets
 class Ground:
     """What all of the API stands on. ``now`` gives the time in UTC."""
 
-    settings: Settings
+    settings: ShimSettings
     store: ObjectStore
     records: Records
     backend: Backend
@@ -74,7 +75,7 @@ class JobService:
         )
         keeper = JobKeeper(keeping)
         reports = JobReports(ground.store, ground.records, accepted, ground.links, keeper.position, ground.now)
-        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now)
+        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, Consent(ground.settings.require_consent))
         return cls(accepted, keeper, reports, later, delivery, secrets)
 
     async def start(self) -> None:
