@@ -45,11 +45,8 @@ _PAGE_POLICY = "; ".join(
 )
 _PAGE_HEADERS = {
     "Content-Security-Policy": _PAGE_POLICY,
-    "Permissions-Policy": "microphone=(self)",
-    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
 }
-_SHARED_HEADERS = {"Access-Control-Allow-Origin": "*", "Cross-Origin-Resource-Policy": "cross-origin"}
-"""Nothing of /web/ is anybody's: other people's pages load the module from here."""
 
 
 def studio_routes() -> APIRouter:
@@ -58,22 +55,18 @@ def studio_routes() -> APIRouter:
     router = APIRouter()
 
     async def page(request: Request) -> Response:
-        return _sent(request, files[PAGE], {**_PAGE_HEADERS})
+        response = respond(request, files[PAGE])
+        response.headers.update(_PAGE_HEADERS)
+        return response
 
     async def file(request: Request, path: str) -> Response:
         if path not in files or path == PAGE:
             raise UnknownPath(f"There is nothing at /web/{path[:200]}. See /docs for what there is.")
-        return _sent(request, files[path], _SHARED_HEADERS)
+        return respond(request, files[path])
 
     for path, send in (("/", page), ("/web/{path:path}", file)):
         router.add_api_route(path, send, methods=["GET", "HEAD"], include_in_schema=False)
     return router
-
-
-def _sent(request: Request, file: ServedFile, headers: dict[str, str]) -> Response:
-    response = respond(request, file)
-    response.headers.update(headers)
-    return response
 
 
 def _files() -> Iterator[tuple[str, ServedFile]]:

@@ -17,6 +17,7 @@ export class Stage {
   #access;
   #player = $("player");
   #take = null;
+  #session = null;
   #isMaking = false;
   #hasBegun = false;
   #toldElsewhere = null;
@@ -38,9 +39,14 @@ export class Stage {
 
   /** Show the avatar that waits to speak; without one, what the stage is for. */
   use(session) {
-    if (this.#player.speaking || this.#take) return;
-    this.#player.poster = session?.thumbnail_url ? this.#client.address(session.thumbnail_url) : "";
-    this.#state(session?.thumbnail_url ? "ready" : "empty");
+    this.#session = session;
+    if (!this.#player.speaking && !this.#take) this.#rest();
+  }
+
+  #rest() {
+    const picture = this.#session?.thumbnail_url;
+    this.#player.poster = picture ? this.#client.address(picture) : "";
+    this.#state(picture ? "ready" : "empty");
   }
 
   /** Make a video and show it meanwhile. The take once it is made, null where it ended before; throws a refusal. */
@@ -54,9 +60,12 @@ export class Stage {
       $("making").hidden = true;
       if (isStopped(error)) return null;
       this.#toldElsewhere = error;
-      this.#showError(this.#hasBegun ? error : null);
-      if (!this.#hasBegun) throw error;
-      return null;
+      if (this.#hasBegun) {
+        this.#showError(error);
+        return null;
+      }
+      this.#rest();
+      throw error;
     } finally {
       this.#isMaking = false;
     }
@@ -140,10 +149,9 @@ export class Stage {
     this.#showRenderer(renderer);
   }
 
-  /** Without an error: it is told elsewhere. */
   #showError(error) {
     $("making").hidden = true;
-    tellError("stage-error", error && sentenceOf(error));
+    tellError("stage-error", sentenceOf(error));
     this.#state("error");
   }
 
@@ -151,7 +159,7 @@ export class Stage {
     this.#player.stop();
     $("making").hidden = true;
     $("stage-live").textContent = "Stopped.";
-    this.#state("ready");
+    this.#rest();
   }
 
   #state(name) {
