@@ -21,7 +21,10 @@ from engine.records import Records
 from engine.store.protocol import ObjectStore
 from shim.auth.admission import Admission, admission_of
 from shim.auth.gate import Browsers, Gate
-from shim.avatars import avatar_routes
+from shim.avatars.announced import AnnouncedUploads
+from shim.avatars.consent import Consent
+from shim.avatars.routes import avatar_routes
+from shim.avatars.stored import StoredAvatars
 from shim.backends import Backend
 from shim.browsers.headers import SecurityHeaders
 from shim.browsers.origins import Cors, Origins
@@ -59,6 +62,7 @@ from shim.limits.addresses import TrustedProxies
 from shim.limits.generations import SessionGenerations
 from shim.limits.leases import Leases
 from shim.limits.rates import RateLimits
+from shim.limits.told import limits_routes
 from shim.links import Links
 from shim.live import live_routes
 from shim.metrics.backend import MeasuredBackend
@@ -69,12 +73,14 @@ from shim.openapi import DescribedApi
 from shim.recent_sessions import RecentSessions
 from shim.relay import Relay
 from shim.request_id import Door, request_id_of
+from shim.session_list import SessionList, session_list_routes
 from shim.sessions import session_routes
 from shim.settings import ShimSettings
 from shim.signing import SigningSecret
 from shim.stored_streams import StoredStreams
 from shim.streams import refuse, stream_routes
 from shim.studio import studio_routes
+from shim.thumbnails import Thumbnails
 from shim.turnstile import Turnstile
 from shim.uploads import Uploads
 from shim.voices import voice_routes
@@ -162,7 +168,9 @@ def _add_routes(
     app: FastAPI, service: Service, uploads: Uploads, links: Links, secret: SigningSecret, browsers: Browsers
 ) -> JobService:
     backend, store, settings = service.backend, service.store, service.settings
-    expires_at = Lifetimes.of(settings).upload_expires_at
+    consent = Consent(settings.require_consent)
+    avatars = StoredAvatars(store, service.records, Lifetimes.of(settings), links, _now)
+    announced = AnnouncedUploads(store, avatars, consent, settings.max_avatar_bytes, settings.link_seconds, _now)
     keyed = KeyedRequests(store, _now)
     recent = RecentSessions(backend.session)
     service.records.sessions.watch(recent.forget)
@@ -175,12 +183,14 @@ def _add_routes(
         TokenGenerations(token_counts),
     )
     turnstile = Turnstile(checks)
-    generations = Generations(backend, turnstile)
+    generations = Generations(backend, turnstile, consent)
     jobs = JobService.of(JobGround(settings, store, service.records, backend, turnstile, keyed, secret, links, _now))
     streams = StoredStreams(store, service.records, _now, jobs.accepted)
     app.include_router(health_routes(backend))
-    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session))
-    app.include_router(avatar_routes(uploads, settings.max_avatar_bytes, expires_at))
+    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session, consent, links))
+    app.include_router(session_list_routes(SessionList(backend, service.records, links, _now), Thumbnails(store)))
+    app.include_router(avatar_routes(avatars, announced, uploads))
+    app.include_router(limits_routes(settings))
     app.include_router(generate_routes(generations, store, body_limit(settings), keyed, links, jobs.later))
     app.include_router(stream_routes(generations, store, body_limit(settings), links, jobs.later))
     app.include_router(live_routes(Relay(streams), links))

@@ -19,6 +19,9 @@ SMALL_BODY_BYTES = 64 * 1024
 OWN_FIELDS = frozenset({"action", "begun", "owner"})
 """Fields of an action's input that the server fills in, and no body."""
 
+HEEDED_FIELDS = frozenset({"consent"})
+"""Fields of a body that the server itself heeds, and no action's input."""
+
 _MOST_WARNINGS = 20
 
 
@@ -34,7 +37,7 @@ class Body:
         """``model`` is the action's input."""
         names = {*model.model_fields, *REFUSED} - OWN_FIELDS
         fields = {name: value for name, value in body.items() if name in names and value is not None}
-        unknown = [name for name in body if name not in names]
+        unknown = [name for name in body if name not in names | HEEDED_FIELDS]
         return cls(fields, [f"`{name[:64]}` is not known here and was ignored." for name in unknown[:_MOST_WARNINGS]])
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.errors import EngineError
 from shim.asked import Asked
+from shim.avatars.consent import Consent
 from shim.backends import Backend, Made, StreamEvent
 from shim.callers import Caller
 from shim.errors import GenerationFailed
@@ -21,7 +23,13 @@ class Generations:
 
     backend: Backend
     turnstile: Turnstile
+    consent: Consent
     _left: set[asyncio.Task[None]] = field(default_factory=set, repr=False)
+
+    def asked(self, body: Mapping[str, Any], caller: Caller) -> Asked:
+        """What the caller asks for. Raises ConsentRequired, and what Asked raises."""
+        self.consent.demand_of_body(body, caller)
+        return Asked.of(body, caller.owner)
 
     async def make(self, caller: Caller, asked: Asked) -> Made:
         """The finished video."""

@@ -36,8 +36,12 @@ _SCOPES = (
     ("job", re.compile(r"/api/v1/generate/stream/([A-Za-z0-9_-]{1,64})(?:/.*)?")),
     ("session", re.compile(r"/api/v1/session/([A-Za-z0-9_-]{1,64})/thumbnail")),
     ("avatar", re.compile(r"/api/v1/avatars/([A-Za-z0-9_-]{1,64})/thumbnail")),
+    ("upload", re.compile(r"/api/v1/avatars/([A-Za-z0-9_-]{1,64})/content")),
 )
-"""Every path that a link may lead to, and what it is part of. Nothing that changes anything is among them."""
+"""Every path that a link may lead to, and what it is part of. Only an upload's changes anything: it takes a file that
+was announced."""
+
+_READING = ("GET", "HEAD")
 
 
 class LinkSettings(BaseSettings):
@@ -89,9 +93,10 @@ class Links:
 
     def caller(self, scope: Scope) -> Caller | None:
         """Whoever comes by a link; None for a request that is none. Raises Unauthorized."""
-        target = scope_of(scope["path"]) if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") else None
+        target = scope_of(scope["path"]) if scope["type"] == "http" else None
+        methods = ("PUT",) if target is not None and target.startswith("upload/") else _READING
         query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        if target is None or SIGNATURE not in query:
+        if target is None or scope["method"] not in methods or SIGNATURE not in query:
             return None
         expires = query.get(EXPIRES, [""])[-1]
         if not _TIME.fullmatch(expires):

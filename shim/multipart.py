@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from enum import Enum, auto
 
 from python_multipart.exceptions import FormParserError
@@ -13,6 +13,7 @@ from engine.errors import InvalidInput
 
 _WANTED = 'Send the file as multipart/form-data in the field `file`, as in `curl -F "file=@avatar.mp4"`.'
 _MOST_HEADER_BYTES = 4096
+_MOST_CHARACTERS = 1024
 
 
 class _Place(Enum):
@@ -20,14 +21,21 @@ class _Place(Enum):
 
     OUTSIDE = auto()
     OTHER_PART = auto()
+    TEXT = auto()
     FILE = auto()
     DONE = auto()
 
 
 class FilePart:
-    """The part of the body with the field's name. Other parts are read over."""
+    """The part of the body with the field's name. Other parts are read over, but for short texts.
 
-    def __init__(self, boundary: bytes, field: str) -> None:
+    texts: what the fields called ``names`` hold, as far as they have come.
+    """
+
+    def __init__(self, boundary: bytes, field: str, names: Sequence[str] = ()) -> None:
+        self.texts: dict[str, str] = {}
+        self._names = {name.encode(): name for name in names}
+        self._text = ""
         self._field = field.encode()
         self._place = _Place.OUTSIDE
         self._found = 0
@@ -82,13 +90,20 @@ class FilePart:
 
     def _on_headers(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name") == self._field and b"filename" in options:
+        name = options.get(b"name", b"")
+        if name == self._field and b"filename" in options:
             self._place = _Place.FILE
             self._found += 1
+        elif name in self._names and b"filename" not in options:
+            self._place, self._text = _Place.TEXT, self._names[name]
+            self.texts[self._text] = ""
 
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._place is _Place.FILE and self._found == 1:
             self._pieces.append(data[start:end])
+        elif self._place is _Place.TEXT:
+            held = self.texts[self._text] + data[start:end].decode(errors="replace")
+            self.texts[self._text] = held[:_MOST_CHARACTERS]
 
     def _on_end(self) -> None:
         self._place = _Place.OUTSIDE
@@ -106,9 +121,8 @@ def boundary_of(request: Request) -> bytes:
     return boundary
 
 
-async def file_pieces(request: Request, field: str) -> AsyncIterator[bytes]:
-    """The file in the form field ``field``. Raises InvalidInput, at the end where the body is incomplete."""
-    part = FilePart(boundary_of(request), field)
+async def file_pieces(request: Request, part: FilePart) -> AsyncIterator[bytes]:
+    """The file in the body's ``part``. Raises InvalidInput, at the end where the body is incomplete."""
     async for data in request.stream():
         for piece in part.feed(data):
             yield piece

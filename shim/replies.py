@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,11 +49,3 @@ class VideoReply(Generated):
     subtitles_url: str = Field(description="SubRip.")
     thumbnail_url: str = Field(description="JPEG.")
     download_url: str | None = Field(None, description="The video in the bucket, where there is one.")
-
-
-class AvatarUploaded(BaseModel):
-    """A stored upload; its id is an `avatar_video_path`."""
-
-    avatar_id: str
-    bytes: int
-    expires_at: datetime | None = Field(None, description="When the upload goes.")

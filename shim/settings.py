@@ -10,10 +10,11 @@ from pydantic_settings import NoDecode
 
 from engine.settings import Settings, read_settings_of
 from shim.auth.keys import ApiKey, parse_keys
+from shim.avatars.settings import AvatarSettings
+from shim.browsers.origins import OriginSettings
 from shim.budgets.settings import BudgetSettings
 from shim.jobs.settings import JobSettings
 from shim.limits.settings import LimitSettings
-from shim.browsers.origins import OriginSettings
 from shim.links import LinkSettings
 from shim.logs import LogSettings
 from shim.signing import SigningSettings
@@ -22,7 +23,15 @@ _LEAST_SECRET_BYTES = 32
 
 
 class ShimSettings(
-    SigningSettings, LinkSettings, OriginSettings, LimitSettings, BudgetSettings, JobSettings, LogSettings, Settings
+    AvatarSettings,
+    SigningSettings,
+    LinkSettings,
+    OriginSettings,
+    LimitSettings,
+    BudgetSettings,
+    JobSettings,
+    LogSettings,
+    Settings,
 ):
     """Read once at start. The README's table is made of these descriptions."""
 

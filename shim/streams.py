@@ -69,7 +69,7 @@ def stream_routes(
             return await later.accept(request, await read_json_object(request, limit))
         refuse_key(request)
         caller = caller_of(request.scope)
-        asked = Asked.of(await read_json_object(request, limit), caller.owner)
+        asked = generations.asked(await read_json_object(request, limit), caller)
         fragments = Fragments(generations.stream(caller, asked))
         pieces = fragments.pieces()
         first = await first_piece(request, pieces)
@@ -125,7 +125,7 @@ class Conversation:
         """Raises EngineError, GenerationFailed and, when the client leaves, ClientDisconnect."""
         refuse_key(self._websocket)
         body = parse_json_object(await self._first_message())
-        asked = Asked.of(body, self._caller.owner)
+        asked = self._generations.asked(body, self._caller)
         events = self._generations.stream(self._caller, asked)
         try:
             await while_connected(self._send_all(asked, events), client_left(self._websocket.receive))

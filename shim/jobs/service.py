@@ -75,7 +75,8 @@ class JobService:
         )
         keeper = JobKeeper(keeping)
         reports = JobReports(ground.store, ground.records, accepted, ground.links, keeper.position, ground.now)
-        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, Consent(ground.settings.require_consent))
+        consent = Consent(ground.settings.require_consent)
+        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, consent)
         return cls(accepted, keeper, reports, later, delivery, secrets)
 
     async def start(self) -> None:

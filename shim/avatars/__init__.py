@@ -1,0 +1,1 @@
+"""Avatars as their owners send, list, look at and remove them."""

@@ -1,0 +1,209 @@
+"""The paths of avatars."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from engine.avatar.uploads import incoming_key, upload_key
+from engine.records import AvatarRecord
+from shim.avatars.announced import AnnouncedUploads, Announcement
+from shim.avatars.consent import FIELD, PROPERTY, stated_by
+from shim.avatars.replies import AvatarDeleted, AvatarPage, AvatarReply, UploadAddress
+from shim.avatars.stored import StoredAvatars
+from shim.bodies import SMALL_BODY_BYTES, read_json_object
+from shim.callers import caller_of
+from shim.errors import ErrorReply
+from shim.multipart import FilePart, boundary_of, file_pieces
+from shim.pages import CURSOR, LIMIT, PAGE_ERRORS, PageAsked
+from shim.refusals import UploadTooLarge
+from shim.serving import respond
+from shim.thumbnails import PICTURE
+from shim.uploads import Uploads
+
+_FORM_BYTES = 64 * 1024
+"""What the form may take around the file."""
+
+_FORM = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "A video or a picture of a face."},
+        FIELD: PROPERTY,
+    },
+}
+_ANNOUNCEMENT = Announcement.model_json_schema()
+_ANNOUNCEMENT["properties"][FIELD] = PROPERTY
+_BODIES = {
+    "multipart/form-data": {"schema": _FORM},
+    "application/json": {
+        "schema": _ANNOUNCEMENT,
+        "example": {"bytes": 48_000_000, "content_type": "video/mp4", "consent": True},
+    },
+}
+_UPLOAD = {"requestBody": {"required": True, "content": _BODIES}}
+_CONTENT = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_TAKEN: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorReply, "description": "No file came, or not all of it"},
+    413: {"model": ErrorReply, "description": "The file is too large"},
+    503: {"model": ErrorReply, "description": "Too many uploads at once: see Retry-After"},
+}
+_CONSENT: dict[int | str, dict[str, Any]] = {
+    403: {"model": ErrorReply, "description": "The server needs `consent`, and it wasn't stated"}
+}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Avatar not found"}}
+_INCOMPLETE: dict[int | str, dict[str, Any]] = {
+    409: {"model": ErrorReply, "description": "The file has not arrived, or not all of it"},
+    413: {"model": ErrorReply, "description": "The file is larger than the limit, and was removed"},
+}
+
+
+def avatar_routes(avatars: StoredAvatars, announced: AnnouncedUploads, uploads: Uploads) -> APIRouter:
+    """Everything below /api/v1/avatars."""
+    router = APIRouter(prefix="/api/v1/avatars", tags=["Avatars"])
+    _add_uploading(router, avatars, announced, uploads)
+    _add_large_uploading(router, avatars, announced, uploads)
+    _add_looking(router, avatars)
+    _add_deleting(router, avatars, announced)
+    return router
+
+
+def _add_uploading(router: APIRouter, avatars: StoredAvatars, announced: AnnouncedUploads, uploads: Uploads) -> None:
+    @router.post(
+        "",
+        summary="Upload an avatar; `avatar_video_path` takes the id that comes back.",
+        description="As a form with the file, or, for a large file, as JSON that announces it: the answer says where "
+        "the file goes, and `POST .../complete` then makes an avatar of it.",
+        response_model_exclude_none=True,
+        openapi_extra=_UPLOAD,
+        responses={**_TAKEN, **_CONSENT},
+    )
+    async def upload_avatar(request: Request) -> AvatarReply | UploadAddress:
+        caller = caller_of(request.scope)
+        if _is_json(request):
+            body = await read_json_object(request, SMALL_BODY_BYTES)
+            return await asyncio.to_thread(announced.announce, body, caller)
+        record = await _upload(request, avatars, announced, uploads)
+        return avatars.reply(record, caller)
+
+
+def _add_large_uploading(
+    router: APIRouter, avatars: StoredAvatars, announced: AnnouncedUploads, uploads: Uploads
+) -> None:
+    @router.put(
+        "/{avatar_id}/content",
+        summary="Send an announced file, where its `upload_url` is a path of this server.",
+        status_code=204,
+        openapi_extra=_CONTENT,
+        responses={**_TAKEN, **_NOT_FOUND},
+    )
+    async def put_avatar_content(request: Request, avatar_id: str) -> None:
+        expected = await asyncio.to_thread(announced.expected, avatar_id, caller_of(request.scope))
+        _demand_announced(request, expected.bytes)
+        await uploads.store(incoming_key(avatar_id), _within(request.stream(), expected.bytes))
+
+    @router.post(
+        "/{avatar_id}/complete",
+        summary="Make an avatar of an announced file that has arrived.",
+        response_model_exclude_none=True,
+        responses={**_NOT_FOUND, **_INCOMPLETE},
+    )
+    async def complete_avatar(request: Request, avatar_id: str) -> AvatarReply:
+        caller = caller_of(request.scope)
+        return avatars.reply(await asyncio.to_thread(announced.complete, avatar_id, caller), caller)
+
+
+def _add_looking(router: APIRouter, avatars: StoredAvatars) -> None:
+    @router.get("", summary="List the avatars, newest first.", response_model_exclude_none=True, responses=PAGE_ERRORS)
+    async def list_avatars(request: Request, limit: int = LIMIT, cursor: str | None = CURSOR) -> AvatarPage:
+        return await avatars.page(PageAsked.of(limit, cursor), caller_of(request.scope))
+
+    @router.get(
+        "/{avatar_id}",
+        summary="Get what is known of an avatar.",
+        response_model_exclude_none=True,
+        responses=_NOT_FOUND,
+    )
+    async def get_avatar(request: Request, avatar_id: str) -> AvatarReply:
+        caller = caller_of(request.scope)
+        return avatars.reply(await asyncio.to_thread(avatars.get, avatar_id, caller), caller)
+
+    async def thumbnail(request: Request, avatar_id: str) -> Response:
+        caller = caller_of(request.scope)
+        return respond(request, await asyncio.to_thread(avatars.thumbnail, avatar_id, caller))
+
+    router.add_api_route(
+        "/{avatar_id}/thumbnail",
+        thumbnail,
+        methods=["GET"],
+        summary="Serve the avatar's first frame with a face.",
+        name="get_avatar_thumbnail",
+        response_class=Response,
+        responses={**PICTURE, **_NOT_FOUND},
+    )
+    router.add_api_route(
+        "/{avatar_id}/thumbnail", thumbnail, methods=["HEAD"], include_in_schema=False, name="head_avatar_thumbnail"
+    )
+
+
+def _add_deleting(router: APIRouter, avatars: StoredAvatars, announced: AnnouncedUploads) -> None:
+    @router.delete(
+        "/{avatar_id}",
+        summary="Delete an avatar, and what was prepared of it unless a session uses that.",
+        description="Sessions that are ready go on speaking. One that is still being prepared goes on where its file "
+        "was read already, and else ends with `avatar_not_found`.",
+        responses=_NOT_FOUND,
+    )
+    async def delete_avatar(request: Request, avatar_id: str) -> AvatarDeleted:
+        caller = caller_of(request.scope)
+        if not await asyncio.to_thread(announced.withdraw, avatar_id, caller):
+            await asyncio.to_thread(avatars.delete, avatar_id, caller)
+        return AvatarDeleted()
+
+
+async def _upload(
+    request: Request, avatars: StoredAvatars, announced: AnnouncedUploads, uploads: Uploads
+) -> AvatarRecord:
+    """The avatar that the form holds. Without the consent that is needed, nothing of it stays."""
+    _demand_announced(request, announced.max_bytes + _FORM_BYTES)
+    part = FilePart(boundary_of(request), "file", (FIELD,))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async for piece in file_pieces(request, part):
+            yield piece
+        announced.consent.demand(stated_by(part.texts.get(FIELD, "")))
+
+    owner, avatar_id = caller_of(request.scope).owner, str(uuid.uuid4())
+    stored = await uploads.store(upload_key(owner, avatar_id), pieces())
+    consented = avatars.now() if stated_by(part.texts.get(FIELD, "")) else None
+    return await asyncio.to_thread(avatars.add, avatar_id, owner, stored.size, consented)
+
+
+def _is_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "application/json"
+
+
+def _demand_announced(request: Request, most: int) -> None:
+    """Raises UploadTooLarge for a body that says that it is larger."""
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length) > most:
+        raise UploadTooLarge(f"The file is larger than the {most:,} bytes that are taken here.")
+
+
+async def _within(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for piece in pieces:
+        size += len(piece)
+        if size > most:
+            raise UploadTooLarge(f"The file is larger than the {most:,} bytes that were announced.")
+        yield piece
