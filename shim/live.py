@@ -108,14 +108,15 @@ def _add_files(router: APIRouter, relay: Relay) -> None:
         _demand(_SEGMENT, number)
         return await send(request, stream_id, _keys(stream_id, run).segment(int(number)))
 
-    for path, get, summary in (
-        ("/{run}/init.mp4", init, "What a playlist's segments begin with."),
-        ("/{run}/segment-{number}.m4s", segment, "A playlist's segment, one or two seconds long."),
+    for path, get, name, summary in (
+        ("/{run}/init.mp4", init, "stream_init", "What a playlist's segments begin with."),
+        ("/{run}/segment-{number}.m4s", segment, "stream_segment", "A playlist's segment, one or two seconds long."),
     ):
         responses = {**_NOT_FOUND, 200: _binary("The file.", MEDIA_TYPE)}
-        router.add_api_route(path, get, summary=summary, response_class=Response, responses=responses)
-        name = f"head_{get.__name__}"
-        router.add_api_route(path, get, methods=["HEAD"], include_in_schema=False, name=name)
+        router.add_api_route(
+            path, get, summary=summary, name=f"get_{name}", response_class=Response, responses=responses
+        )
+        router.add_api_route(path, get, methods=["HEAD"], include_in_schema=False, name=f"head_{name}")
 
 
 def _is_playable(state: StreamState) -> bool:

@@ -1,4 +1,4 @@
-"""The API's description: request bodies, the one form of errors, and none of FastAPI's own 422, which never comes."""
+"""The API's description: what its paths really take and answer, with an example of everything."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from engine.schemas import CreateSession, Generate
 from shim.auth.gate import is_open_path
+from shim.avatars.consent import FIELD, PROPERTY
 from shim.bodies import OWN_FIELDS
 from shim.errors import ErrorReply
+from shim.openapi_errors import error_responses
+from shim.openapi_examples import FILES, PARAMETERS, REPLIES, TAGS, TEXTS
 
 _REF = "#/components/schemas/{model}"
 _BODIES: tuple[type[BaseModel], ...] = (CreateSession, Generate)
@@ -28,7 +31,6 @@ _BESIDE: dict[type[BaseModel], dict[str, Any]] = {
     }
 }
 """Fields that the paths take beside those of the action."""
-_FASTAPIS_422 = "Validation Error"
 _NEVER = ("HTTPValidationError", "ValidationError")
 _SCHEMES: dict[str, dict[str, Any]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token (JWT) of the operator's."},
@@ -49,45 +51,72 @@ class DescribedApi(FastAPI):
     """
 
     def __init__(self, *, is_guarded: bool, **fields: Any) -> None:
-        super().__init__(**fields)
+        super().__init__(generate_unique_id_function=lambda route: route.name, **fields)
         self._is_guarded = is_guarded
 
     def openapi(self) -> dict[str, Any]:
         """The document, made once."""
         if self.openapi_schema is None:
-            document = _put_right(
-                get_openapi(title=self.title, version=self.version, description=self.description, routes=self.routes)
+            document = get_openapi(
+                title=self.title, version=self.version, description=self.description, routes=self.routes
             )
-            self.openapi_schema = _guarded(document) if self._is_guarded else document
+            self.openapi_schema = _put_right(document, self._is_guarded)
         return self.openapi_schema
 
 
-def _put_right(document: dict[str, Any]) -> dict[str, Any]:
+def _put_right(document: dict[str, Any], is_guarded: bool) -> dict[str, Any]:
     schemas = document["components"]["schemas"]
     for name in _NEVER:
         schemas.pop(name, None)
-    document["components"]["schemas"] = {**_body_schemas(), **schemas}
-    for path in document["paths"].values():
-        for operation in path.values():
-            _put_errors_right(operation)
-    return document
-
-
-def _guarded(document: dict[str, Any]) -> dict[str, Any]:
-    """With the two ways to show a key, and the refusal of those who show none."""
-    document["components"]["securitySchemes"] = _SCHEMES
-    description = "No key or token came, or one that is not valid here"
-    refusal = {"description": description, **_error_content()}
+    document["components"]["schemas"] = schemas = {**_body_schemas(), **schemas}
+    if is_guarded:
+        document["components"]["securitySchemes"] = _SCHEMES
+    tags: dict[str, None] = {}
     for path, item in document["paths"].items():
         for operation in item.values():
-            operation["security"] = [] if is_open_path(path) else [{name: []} for name in _SCHEMES]
-            if not is_open_path(path):
-                operation["responses"]["401"] = refusal
+            _put_operation_right(path, operation, schemas, is_guarded)
+            tags |= dict.fromkeys(operation["tags"])
+    document["tags"] = [{"name": tag, "description": TAGS.get(tag, "")} for tag in tags]
     return document
 
 
-def _error_content() -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": {"$ref": _REF.format(model="ErrorReply")}}}}
+def _put_operation_right(path: str, operation: dict[str, Any], schemas: dict[str, Any], is_guarded: bool) -> None:
+    is_open = is_open_path(path)
+    if is_guarded:
+        operation["security"] = [] if is_open else [{name: []} for name in _SCHEMES]
+    successes = {status: reply for status, reply in operation["responses"].items() if status < "400"}
+    for response in successes.values():
+        for media_type, content in response.get("content", {}).items():
+            _add_example(media_type, content, schemas)
+    errors = error_responses(operation["operationId"], is_open=is_open, is_guarded=is_guarded)
+    operation["responses"] = {**successes, **(_parts(successes["200"]) if "416" in errors else {}), **errors}
+    for parameter in operation.get("parameters", ()):
+        name = parameter["name"]
+        example = FILES.get(path) if name == "filename" else PARAMETERS.get(name)
+        if example is not None:
+            parameter["example"] = example
+
+
+def _parts(whole: dict[str, Any]) -> dict[str, Any]:
+    """What else a path that serves files answers."""
+    return {
+        "206": {"description": "The part of it that `Range` asks for.", "content": whole["content"]},
+        "304": {"description": "The client has this version."},
+    }
+
+
+def _add_example(media_type: str, content: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """The media type's own, or those of its models, or those that are kept for the models' names."""
+    if "example" in content or "examples" in content:
+        return
+    schema = content.get("schema", {})
+    names = [told.get("$ref", "").rpartition("/")[2] for told in schema.get("anyOf", [schema])]
+    found = {name: schemas.get(name, {}).get("example", REPLIES.get(name)) for name in names}
+    examples = {name: {"value": example} for name, example in found.items() if example is not None}
+    if examples:
+        content["examples"] = examples
+    elif media_type in TEXTS:
+        content["example"] = TEXTS[media_type]
 
 
 def _body_schemas() -> dict[str, Any]:
@@ -101,14 +130,8 @@ def _body_schemas() -> dict[str, Any]:
         schema["properties"] = {name: value for name, value in schema["properties"].items() if name not in OWN_FIELDS}
         schema["required"] = [name for name in schema.get("required", []) if name not in OWN_FIELDS]
         schema["properties"] |= _BESIDE.get(model, {})
+        schema["properties"][FIELD] = PROPERTY
         schema.pop("additionalProperties", None)
         if not schema["required"]:
             del schema["required"]
     return schemas
-
-
-def _put_errors_right(operation: dict[str, Any]) -> None:
-    responses = operation["responses"]
-    if responses.get("422", {}).get("description") == _FASTAPIS_422:
-        del responses["422"]
-    responses.setdefault("500", {"description": "Server error", **_error_content()})

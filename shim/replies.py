@@ -18,8 +18,17 @@ _EXAMPLE: JsonDict = {
     "thumbnail_url": "/api/v1/generate/thumbnail/thumbnail_12345.jpg",
     "job_id": "12345",
     "session_id": "550e8400-e29b-41d4-a716-446655440000",
+    "frames": 130,
+    "video_key": "outputs/550e8400-e29b-41d4-a716-446655440000/12345-1f2e3d4c/video.mp4",
+    "audio_key": "outputs/550e8400-e29b-41d4-a716-446655440000/12345-1f2e3d4c/audio.mp3",
+    "captions_key": "outputs/550e8400-e29b-41d4-a716-446655440000/12345-1f2e3d4c/captions.vtt",
+    "thumbnail_key": "outputs/550e8400-e29b-41d4-a716-446655440000/12345-1f2e3d4c/thumbnail.jpg",
     "words": [{"text": "Hello!", "start": 0.0, "end": 0.41}],
-    "renderer": "preview",
+    "renderer": "musetalk",
+    "voice_used": "elevenlabs:JBFqnCBsd6RMkjVDRZzb (eleven_multilingual_v2)",
+    "tts_characters": 45,
+    "timings": {"speech": 0.62, "drawing": 1.87},
+    "gpu_seconds": 1.9,
     "warnings": [],
 }
 
