@@ -109,6 +109,15 @@ def test_no_more_than_a_year_is_shown(server: Server, days: str) -> None:
         error_of(alice.get(f"/api/v1/usage?days={days}"), 400, "invalid_input")
 
 
+def test_a_browsers_token_spends_its_keys_budget_and_is_not_shown_it(server: Server, sessions: dict[str, str]) -> None:
+    with client(server, "carol") as carol:
+        token = carol.post("/api/v1/tokens", json={"session_id": sessions["carol"]}).json()["token"]
+    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as browser:
+        spoken = {"session_id": sessions["carol"], "audio_base64": wav_base64(hum(0.2))}
+        error_of(browser.post(GENERATE, json=spoken), 429, "budget_exceeded")
+        error_of(browser.get("/api/v1/usage"), 403, "forbidden")
+
+
 def test_one_at_a_time_means_one(server: Server, sessions: dict[str, str]) -> None:
     long = {"session_id": sessions["bob"], "audio_base64": wav_base64(hum(15))}
     with client(server, "bob") as bob, bob.stream("POST", STREAM, json=long) as stream:
