@@ -7,7 +7,7 @@ video file with sound. The repetitions alternate between the two.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -24,11 +24,13 @@ from bench.table import Table, met
 from engine.timebase import PLAYED_PER_FRAME, PLAYED_RATE
 from engine.video.compose import Alpha, compose
 from engine.video.encode import EncoderSettings, Mp4Writer, Samples
+from engine.video.quality import Quality
 
 GOAL = 0.1
 COMPOSE_GOAL_MS = 3.0
 FULL_FRAMES, FULL_REPETITIONS = 75, 3
 QUICK_FRAMES, QUICK_REPETITIONS = 10, 1
+QUALITIES: tuple[Quality, ...] = ("draft", "high")
 PRESETS: tuple[Literal["superfast", "veryfast", "faster"], ...] = ("superfast", "veryfast", "faster")
 
 
@@ -94,15 +96,16 @@ class Comparison:
 
 @dataclass(frozen=True)
 class PresetFigure:
-    """How fast one preset encodes a scene, and into how much."""
+    """How fast one preset, or what a quality means, encodes a scene, and into how much."""
 
-    preset: str
+    name: str
+    crf: int
     threads: int
     frames_a_second: float
     bytes: int
 
     def row(self) -> tuple[str, ...]:
-        return (self.preset, str(self.threads), f"{self.frames_a_second:.1f}", f"{self.bytes / 1e6:.2f}")
+        return (self.name, str(self.crf), str(self.threads), f"{self.frames_a_second:.1f}", f"{self.bytes / 1e6:.2f}")
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,8 @@ class Report:
 
     def presets_table(self) -> Table:
         return Table(
-            title=f"libx264 at 720p and crf {EncoderSettings().crf}, encoding alone",
-            columns=("preset", "threads", "frames/s", "MB"),
+            title="libx264 at 720p, encoding alone",
+            columns=("preset or quality", "crf", "threads", "frames/s", "MB"),
             rows=tuple(figure.row() for figure in self.presets),
         )
 
@@ -144,8 +147,17 @@ def measure(frames: int = FULL_FRAMES, repetitions: int = FULL_REPETITIONS) -> R
         return Report(
             comparisons=tuple(compared(scene, repetitions, Path(folder)) for scene in (hd, full_hd)),
             whole_box_ms=whole_box(full_hd) * 1000,
-            presets=tuple(encoded_alone(hd, preset, n, Path(folder)) for preset in PRESETS for n in (1, 2)),
+            presets=tuple(encoded_alone(hd, name, each, Path(folder)) for name, each in encodings()),
         )
+
+
+def encodings() -> Iterator[tuple[str, EncoderSettings]]:
+    """Every preset with one and with two threads, and what the qualities beside the standard mean."""
+    for preset in PRESETS:
+        for threads in (1, 2):
+            yield preset, EncoderSettings(preset=preset, threads=threads)
+    for quality in QUALITIES:
+        yield quality, EncoderSettings().at(quality)
 
 
 def compared(scene: Scene, repetitions: int, folder: Path) -> Comparison:
@@ -190,16 +202,14 @@ def whole_box(scene: Scene, repetitions: int = 50) -> float:
     return median(_seconds(lambda: compose(frame, crop, scene.box, alpha)) for _ in range(repetitions))
 
 
-def encoded_alone(
-    scene: Scene, preset: Literal["superfast", "veryfast", "faster"], threads: int, folder: Path
-) -> PresetFigure:
+def encoded_alone(scene: Scene, name: str, settings: EncoderSettings, folder: Path) -> PresetFigure:
     target = folder / "preset.mp4"
     began = time.perf_counter()
-    with Mp4Writer(target, *scene.size, EncoderSettings(preset=preset, threads=threads)) as writer:
+    with Mp4Writer(target, *scene.size, settings) as writer:
         for frame in scene.frames:
             writer.write_frame(frame)
     rate = len(scene.frames) / (time.perf_counter() - began)
-    return PresetFigure(preset, threads, rate, target.stat().st_size)
+    return PresetFigure(name, settings.crf, settings.threads, rate, target.stat().st_size)
 
 
 def hum(samples: int) -> Samples:

@@ -138,7 +138,7 @@ class Generate(Preparing):
     )
     quality: Quality = Field(
         "standard",
-        description="`draft` takes less than half of the standard's bytes, and shows it; `high` up to twice as many.",
+        description="`draft` takes about half of the standard's bytes, and shows it; `high` up to twice as many.",
     )
     stream: bool = Field(
         False,

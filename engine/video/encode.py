@@ -80,7 +80,7 @@ class EncoderSettings:
     talking portrait at 720p are 1.5 MB.
     preset: superfast makes files nearly half as large again as veryfast for a tenth to a quarter less work; faster
     takes more than half as much work again and saves 3 %. ``python -m bench.compose_encode`` has figures.
-    ``at``: a draft has 44 % of the standard's bytes for half of the work, 6 dB worse; high quality 1.5 to 2
+    ``at``: a draft has about half of the standard's bytes for half of the work, 6 dB worse; high quality 1.5 to 2
     times the bytes for a tenth more work, 2 dB better. Slower presets don't pay there either.
     threads: frames encoded at once; the pictures do not depend on it. Each but the first holds one frame back.
     """

@@ -200,9 +200,9 @@ def test_unknown_fields_are_ignored_and_told(server: Server, session: str) -> No
         CREATE, json={"avatar_vidoe_path": "x", "action": "status", "begun": True, "session_id": "told"}
     ).json()
     assert [warning.split("`")[1] for warning in created["warnings"]] == ["avatar_vidoe_path", "action", "begun"]
-    body = {"session_id": session, "audio_base64": wav_base64(hum(0.2)), "quality": "best", "action": None}
+    body = {"session_id": session, "audio_base64": wav_base64(hum(0.2)), "colour": "red", "action": None}
     made = server.http.post(GENERATE, json=body).json()
-    assert [warning.split("`")[1] for warning in made["warnings"]] == ["quality", "action"]
+    assert [warning.split("`")[1] for warning in made["warnings"]] == ["colour", "action"]
     assert server.ended("told")["status"] == "ready"
 
 
