@@ -4,7 +4,6 @@ import { TalkingAvatarClient } from "../talking-avatar.js";
 import { Access, sentenceOf } from "./access.js";
 import { AvatarCard } from "./avatar.js";
 import { History } from "./history.js";
-import { limitsOf } from "./limits.js";
 import { isStopped, tellError } from "./page.js";
 import { ScriptForm } from "./script.js";
 import { Stage } from "./stage.js";
@@ -31,7 +30,7 @@ async function make(request, label) {
 async function learn() {
   try {
     stage.applyHealth(await client.health());
-    const limits = limitsOf(await access.with(() => client.limits()));
+    const limits = await access.with(() => client.limits());
     avatar.apply(limits);
     script.apply(limits);
   } catch (error) {

@@ -10,7 +10,8 @@ export class AvatarCard {
   #client;
   #access;
   #onSession;
-  #limits = {};
+  #most = Infinity;
+  #needsConsent = false;
   #left = new AbortController();
 
   /** `onSession` gets the session that is ready, and null when there is none any more. */
@@ -25,10 +26,12 @@ export class AvatarCard {
   }
 
   /** What the server says of sizes, and whether it wants to be told of consent. */
-  apply(limits) {
-    this.#limits = limits;
-    $("consent-row").hidden = !limits.consent_required;
-    if (limits.avatarBytes) $("avatar-hint").textContent = `One person, facing the camera. Up to ${bytesOf(limits.avatarBytes)}.`;
+  apply({ avatar }) {
+    this.#most = avatar.bytes;
+    this.#needsConsent = avatar.needs_consent;
+    $("consent-row").hidden = !avatar.needs_consent;
+    const length = `${secondsOf(avatar.seconds)}, ${bytesOf(avatar.bytes)}`;
+    $("avatar-hint").textContent = `One person, facing the camera. Up to ${length}.`;
   }
 
   /** Go on with the session of this tab, if it is still there. */
@@ -38,10 +41,10 @@ export class AvatarCard {
   }
 
   #upload(file) {
-    if (this.#limits.consent_required && !$("consent").checked)
+    if (this.#needsConsent && !$("consent").checked)
       return tellError("avatar-error", "Tick that the person has agreed, and choose the file again.", $("consent"));
-    if (this.#limits.avatarBytes && file.size > this.#limits.avatarBytes)
-      return tellError("avatar-error", `This file has ${bytesOf(file.size)}; ${bytesOf(this.#limits.avatarBytes)} are the most.`);
+    if (file.size > this.#most)
+      return tellError("avatar-error", `This file has ${bytesOf(file.size)}; ${bytesOf(this.#most)} are the most.`);
     const consent = $("consent").checked;
     return this.#prepare(async (signal) => {
       const onProgress = (share) => this.#showProgress(share < 1 ? "Sending the file" : "Storing the file", share);

@@ -60,7 +60,8 @@ export function bytesOf(count) {
 
 export function secondsOf(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")} min`;
+  const rest = Math.round(seconds % 60);
+  return rest ? `${Math.floor(seconds / 60)}:${String(rest).padStart(2, "0")} min` : `${seconds / 60} min`;
 }
 
 export function isStopped(error) {

@@ -27,8 +27,10 @@ export class ScriptForm {
   }
 
   apply(limits) {
-    this.#most = limits.textCharacters ?? null;
+    this.#most = limits.text.characters;
     this.#sound.apply(limits);
+    for (const option of [...$("height").options])
+      if (option.value > limits.video.most_height || (option.value && option.value < limits.video.least_height)) option.remove();
     this.#show();
   }
 

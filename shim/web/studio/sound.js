@@ -1,6 +1,6 @@
 // A recording to speak with: dropped, picked, or made with the microphone.
 
-import { $, bytesOf, takeFiles, tellError } from "./page.js";
+import { $, bytesOf, secondsOf, takeFiles, tellError } from "./page.js";
 
 export class Sound {
   #onChange;
@@ -16,9 +16,9 @@ export class Sound {
     $("record").addEventListener("click", () => (this.#recorder ? this.#recorder.stop() : this.#record()));
   }
 
-  apply({ soundBytes }) {
-    this.#most = soundBytes ?? Infinity;
-    if (soundBytes) $("sound-hint").textContent = `WAV, MP3, M4A, OGG and others, up to ${bytesOf(soundBytes)}.`;
+  apply({ audio }) {
+    this.#most = audio.bytes;
+    $("sound-hint").textContent = `WAV, MP3, M4A, OGG and others, up to ${secondsOf(audio.seconds)}, ${bytesOf(audio.bytes)}.`;
   }
 
   /** The recording in base64. */
