@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -178,7 +178,7 @@ class LinedUp:
     """A kept job in this process' line. Its request is read when its turn has come: many with much sound may wait."""
 
     def __init__(
-        self, job: KeptJob, running: RunningJobs, make: Callable[[Generate, RunningJob], Awaitable[Made]]
+        self, job: KeptJob, running: RunningJobs, make: Callable[[Generate, RunningJob], Coroutine[Any, Any, Made]]
     ) -> None:
         self._job = job
         self._running = running
@@ -194,7 +194,15 @@ class LinedUp:
 
     async def made(self) -> Made:
         async with self._running.turn(self._waiting) as running:
-            return await self._make(await self._job.request(), running)
+            making = asyncio.create_task(self._make(await self._job.request(), running))
+            try:
+                await asyncio.wait({making})
+            except asyncio.CancelledError:
+                # The job has to have left its thread before the next one gets the place.
+                running.cancel.cancel()
+                await asyncio.gather(making, return_exceptions=True)
+                raise
+            return making.result()
 
 
 def _name_of(request: Generate, job_id: str) -> JobName:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,6 +84,5 @@ class JobService:
         await self.keeper.start()
 
     async def close(self) -> None:
-        self.delivery.stop()
         await self.keeper.close()
-        self.delivery.close()
+        await asyncio.to_thread(self.delivery.close)

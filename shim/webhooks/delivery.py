@@ -60,11 +60,10 @@ class Delivery:
             else:
                 await self._attempt(job)
 
-    def stop(self) -> None:
-        """Break off what is on its way; it is sent again by whoever sees to the job then."""
-        self._with.posting.stop.cancel()
-
     def close(self) -> None:
+        """Break off what is on its way, which nobody waits for any more; it is sent again by whoever sees to the job
+        then."""
+        self._with.posting.stop.cancel()
         self._threads.shutdown(cancel_futures=True)
 
     async def _attempt(self, job: AcceptedJob) -> None:

@@ -22,7 +22,8 @@ class Ground:
     def __init__(self, folder: Path) -> None:
         self.records = Records(LocalStore(folder), self.now)
         self.begun: list[SessionRecord] = []
-        self.recovery = Recovery(self.records, self.begun.append, self.now)
+        self.kept: frozenset[str] = frozenset()
+        self.recovery = Recovery(self.records, self.begun.append, self.now, lambda: self.kept)
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -119,3 +120,10 @@ def test_what_is_deleted_meanwhile_needs_nothing(ground: Ground) -> None:
     ground.records.sessions.delete("going")
     asyncio.run(asyncio.wait_for(ground.recovery.settle(left), 5))
     assert ground.begun == []
+
+
+def test_jobs_that_are_taken_up_again_are_not_ended(ground: Ground) -> None:
+    ground.job("kept", LONG_AGO)
+    ground.kept = frozenset({"kept"})
+    ground.settle()
+    assert ground.state_of("kept").state == "running"

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import httpx
 import pytest
@@ -115,7 +116,7 @@ def test_the_same_key_gives_the_same_job(server: Server, session: str) -> None:
 
 
 def test_the_field_names_a_job_too(server: Server, session: str) -> None:
-    body = {"session_id": session, "audio_base64": SHORT, "idempotency_key": str(uuid.uuid4())}
+    body: dict[str, Any] = {"session_id": session, "audio_base64": SHORT, "idempotency_key": str(uuid.uuid4())}
     first = ask(server, **body)
     assert ask(server, **body)["job_id"] == first["job_id"]
     other = server.http.post(GENERATE, params=LATER, json={**body, "sync_mode": "loop"})
