@@ -39,10 +39,11 @@ def add_docs(app: FastAPI) -> None:
 
 
 def _policy(page: str) -> str:
-    """Files of this server alone, and the page's own script by its hash: FastAPI writes it, Swagger UI needs it."""
+    """Files of this server alone, what Swagger UI shows of answers, and the page's own script, which FastAPI writes, by
+    its hash."""
     digests = [hashlib.sha256(script.encode()).digest() for script in _INLINE_SCRIPT.findall(page)]
     scripts = " ".join(["'self'", *(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)])
     return (
-        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        f"font-src 'self' data:; connect-src 'self'; {NO_FRAMES}"
+        f"default-src 'none'; script-src {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        f"media-src 'self' blob:; font-src 'self' data:; connect-src 'self'; {NO_FRAMES}"
     )
