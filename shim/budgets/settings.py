@@ -18,7 +18,9 @@ class Budget(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    concurrent_jobs: int | None = Field(None, ge=0, description="Videos being made, or waiting for their turn, at the same time.")
+    concurrent_jobs: int | None = Field(
+        None, ge=0, description="Videos being made, or waiting for their turn, at the same time."
+    )
     gpu_seconds_per_day: float | None = Field(
         None, ge=0, allow_inf_nan=False, description="Of the GPU's time; the video that goes beyond is still made."
     )
