@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -30,7 +31,11 @@ PRODUCT = "talking-avatar"
 _MP4, _JPEG = "video/mp4", "image/jpeg"
 _HOLDS = ("Valid", "Trusted")
 """C2PA's states of a manifest that holds; whom to trust is the reader's choice."""
-_WITHOUT_NETWORK = {"builder": {"thumbnail": {"enabled": False}}, "verify": {"remote_manifest_fetch": False}}
+_LARGE = 32_000_000
+"""Bytes of a video from which on it is hashed in blocks: in one piece c2pa takes memory for all of it."""
+_BLOCK_KB = 1024
+_COPY_MB = 16
+"""How much of its copy of a file c2pa holds in memory; what is larger lies on the disk."""
 
 
 class ManifestRefused(Exception):
@@ -103,7 +108,8 @@ class ContentCredentials:
         from c2pa import Builder, C2paError, Context, Reader
 
         try:
-            with Context.from_dict(_WITHOUT_NETWORK) as context:
+            with Context.from_dict(_settings(source.seek(0, os.SEEK_END))) as context:
+                source.seek(0)
                 with self._signer(timestamp_url) as signer, Builder(self._manifest(), context) as builder:
                     builder.sign(signer, kind, source, target)
                 target.seek(0)
@@ -132,3 +138,11 @@ class ContentCredentials:
             "claim_generator_info": [{"name": PRODUCT}],
             "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}],
         }
+
+
+def _settings(size: int) -> dict[str, Any]:
+    """c2pa's settings for a file of ``size`` bytes: no network but for the time stamp, and memory within bounds."""
+    core = {"backing_store_memory_threshold_in_mb": _COPY_MB}
+    if size >= _LARGE:
+        core["merkle_tree_chunk_size_in_kb"] = _BLOCK_KB
+    return {"core": core, "builder": {"thumbnail": {"enabled": False}}, "verify": {"remote_manifest_fetch": False}}

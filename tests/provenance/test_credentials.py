@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +115,40 @@ def test_a_video_that_was_changed_afterwards_does_not_hold(tmp_path: Path, issue
     data[data.index(b"mdat") + 500] ^= 1
     signed.write_bytes(data)
     assert read(signed)["validation_state"] == "Invalid"
+
+
+SIGN_LARGE = """
+import resource
+import sys
+from pathlib import Path
+from tests.provenance.certificates import issue
+from tests.provenance.test_credentials import credentials, enlarged, read, video
+signer = credentials(issue())
+def peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+path = enlarged(video(Path(sys.argv[1])), 200_000_000)
+before = peak()
+signed = signer.signed(path)
+print(peak() - before, read(signed)["validation_state"])
+"""
+
+
+def enlarged(path: Path, more: int) -> Path:
+    """With so many more bytes of data, all zero, which take no room on the disk."""
+    data = bytearray(path.read_bytes().removesuffix(xmp_box()))
+    at = data.index(b"mdat") - 4
+    data[at : at + 4] = (len(data) - at + more).to_bytes(4, "big")
+    path.write_bytes(data)
+    os.truncate(path, len(data) + more)
+    return path
+
+
+def test_a_large_video_takes_no_more_memory(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SIGN_LARGE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    megabytes, state = done.stdout.split()
+    assert state == "Valid"
+    assert int(megabytes) < 80
 
 
 @pytest.mark.parametrize(
