@@ -23,7 +23,7 @@ class ProvenanceSettings(BaseSettings):
     )
     c2pa_timestamp_url: str | None = Field(
         None,
-        pattern=r"^https?://[^\s]+$",
+        pattern=r"^https?://[^\s@]+$",
         description="Address of a time-stamping authority (RFC 3161), with whose stamp a signature outlives the "
         "certificate. Every video then waits for it.",
     )
