@@ -135,8 +135,9 @@ class AnnouncedUploads:
         return True
 
     def _remove(self, avatar_id: str) -> None:
-        self.store.delete(incoming_key(avatar_id))
+        # Whoever finds the announcement may count on its file; a file alone goes by its age.
         self._announced.delete(avatar_id)
+        self.store.delete(incoming_key(avatar_id))
 
     def _address(self, avatar_id: str, coming: Announcement, caller: Caller) -> UploadAddress:
         presigned = self.store.presign_put(incoming_key(avatar_id), coming.content_type, coming.bytes, self.seconds)

@@ -87,9 +87,9 @@ class Rate(BaseModel):
 class Rates(BaseModel):
     """How often, and how much at once; what is left out has no limit."""
 
-    create: Rate | None = Field(description="Sessions created by a caller.")
-    status: Rate | None = Field(description="A caller's requests for one session's status.")
-    session_generations: int | None = Field(description="Videos made at once for one session.")
+    create: Rate | None = Field(None, description="Sessions created by a caller.")
+    status: Rate | None = Field(None, description="A caller's requests for one session's status.")
+    session_generations: int | None = Field(None, description="Videos made at once for one session.")
 
 
 class LimitsReply(BaseModel):

@@ -50,7 +50,7 @@ def ask(server: Server, path: str, session_id: str, sentences: int = 120) -> thr
 
 def begin_upload(server: Server, announced: int = 9_000_000, sent: int = 2_000_000) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", server.port))
-    head = f"POST /api/v1/avatars HTTP/1.1\r\nHost: x\r\nContent-Length: {announced}\r\n"
+    head = f"POST /api/v1/avatars HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {announced}\r\n"
     part = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     connection.sendall(f"{head}Content-Type: multipart/form-data; boundary=b\r\n\r\n{part}".encode() + b"x" * sent)
     return connection

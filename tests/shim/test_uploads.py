@@ -69,7 +69,7 @@ def test_an_upload_above_the_limit_is_413_and_leaves_nothing(server: Server) -> 
 
 def test_an_announced_length_above_the_limit_is_refused_before_it_comes(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000000\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000000\r\n"
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
         assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
 
@@ -105,7 +105,7 @@ def test_a_client_that_leaves_leaves_nothing(server: Server) -> None:
     before = uploads(server)
     body = form((FILE, b"x" * 1_900_000))
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
         connection.sendall(f"{head}Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n\r\n".encode())
         connection.sendall(body[:1_500_000])
         wait_until(lambda: server.stored.in_bucket or server.stored.unfinished() > 0)
