@@ -16,6 +16,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from shim.links import scope_of
 from tests.shim.auth.signing import secret_token
 from tests.shim.browsers.world import GENERATE, KEYS, SOUND, STREAM, World, link_of, token_of
 
@@ -42,6 +43,7 @@ class Row:
     nobody: int = REFUSED
     body: dict[str, Any] = field(default_factory=dict)
     form: bool = False
+    content: bool = False
 
     def expected(self) -> dict[str, int]:
         elsewhere = self.page if self.elsewhere is None else self.elsewhere
@@ -79,6 +81,7 @@ def _jobs() -> Row:
     return Row(OPEN, NOT_FOUND, OPEN, elsewhere=NOT_FOUND)
 
 
+CONTENT = b"no video"
 VIDEO = {"session_id": "{session_id}", "audio_base64": SOUND}
 _GENERATES = Row(OPEN, NOT_FOUND, OPEN, elsewhere=NOT_FOUND, spent=FORBIDDEN, body=VIDEO)
 
@@ -90,6 +93,15 @@ ROWS = {
     "DELETE /api/v1/session/{session_id}": _keys_alone(other=NOT_FOUND),
     "POST /api/v1/tokens": _keys_alone(other=NOT_FOUND, body={"session_id": "{session_id}"}),
     "POST /api/v1/avatars": _keys_alone(form=True),
+    "GET /api/v1/avatars": _keys_alone(),
+    "GET /api/v1/avatars/{avatar_id}": _keys_alone(other=NOT_FOUND),
+    "DELETE /api/v1/avatars/{avatar_id}": _keys_alone(other=NOT_FOUND),
+    "PUT /api/v1/avatars/{avatar_id}/content": _keys_alone(own=204, other=NOT_FOUND, linked=204, content=True),
+    "POST /api/v1/avatars/{avatar_id}/complete": _keys_alone(own=409, other=NOT_FOUND),
+    "GET /api/v1/avatars/{avatar_id}/thumbnail": _keys_alone(other=NOT_FOUND, linked=OPEN),
+    "GET /api/v1/sessions": _keys_alone(),
+    "GET /api/v1/session/{session_id}/thumbnail": _files(),
+    "GET /api/v1/limits": _everybodys(),
     f"POST {GENERATE}": _GENERATES,
     f"POST {STREAM}": _GENERATES,
     "GET /api/v1/generate/stream/{stream_id}": _files(),
@@ -127,8 +139,7 @@ class Asker:
 @pytest.fixture(scope="module")
 def askers(world: World) -> dict[str, Asker]:
     def linked(path: str, seconds_ago: int = 0) -> str:
-        kind = re.search(r"/generate/(?:video|audio|captions|thumbnail|stream)/", path)
-        signed = path if kind else f"/api/v1/generate/video/output_{world.job_id}.mp4"
+        signed = path if scope_of(path) else f"/api/v1/generate/video/output_{world.job_id}.mp4"
         return f"{path}?{link_of(world.server, signed, seconds_ago).partition('?')[2]}"
 
     return {
@@ -158,26 +169,16 @@ def test_every_path_has_a_row_and_every_row_a_path(world: World) -> None:
 @pytest.mark.parametrize("operation", sorted(ROWS))
 def test_everybody_gets_what_is_theirs_and_nothing_else(operation: str, world: World, askers: dict[str, Asker]) -> None:
     row = ROWS[operation]
-    session_id = world.new_session() if operation.startswith("DELETE") else world.session_id
-    got = {who: status_of(world, operation, row, asker, session_id) for who, asker in askers.items()}
+    names = names_of(world, operation)
+    got = {who: status_of(world, operation, row, asker, names) for who, asker in askers.items()}
     assert got == row.expected()
 
 
-def status_of(world: World, operation: str, row: Row, asker: Asker, session_id: str) -> int:
-    method, _, template = operation.partition(" ")
-    body = {name: filled(world, value, session_id) for name, value in row.body.items()}
-    sent: dict[str, Any] = {"files": {"file": ("a.mp4", b"no video")}} if row.form else {}
-    sent = {"json": body} if row.body else sent
-    reply = world.ask(method, asker.link(filled(world, template, session_id)), asker.credential, **sent)
-    if reply.status_code >= 400:
-        assert set(reply.json()) >= {"error", "detail", "retryable", "request_id"}
-    return reply.status_code
-
-
-def filled(world: World, template: str, session_id: str) -> str:
-    kind = next((kind for kind in FILES if f"/{kind}/" in template), "video")
-    values = {
-        "session_id": session_id,
+def names_of(world: World, operation: str) -> dict[str, str]:
+    """What the path's and the body's names stand for: Alice's, and her own for each operation that ends it."""
+    kind = next((kind for kind in FILES if f"generate/{kind}/" in operation), "video")
+    names = {
+        "session_id": world.session_id,
         "avatar_id": world.avatar_id,
         "job_id": world.job_id,
         "stream_id": world.stream_id,
@@ -185,7 +186,34 @@ def filled(world: World, template: str, session_id: str) -> str:
         "number": "00000",
         "filename": FILES[kind].format(world.job_id),
     }
-    return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], template)
+    if operation.startswith("DELETE /api/v1/session/"):
+        names["session_id"] = world.new_session()
+    elif operation.startswith("DELETE /api/v1/avatars/"):
+        names["avatar_id"] = world.uploaded(b"no video")
+    elif operation.endswith(("/content", "/complete")):
+        names["avatar_id"] = world.announced(len(CONTENT))
+    return names
+
+
+def status_of(world: World, operation: str, row: Row, asker: Asker, names: dict[str, str]) -> int:
+    method, _, template = operation.partition(" ")
+    body = {name: filled(value, names) for name, value in row.body.items()}
+    reply = world.ask(method, asker.link(filled(template, names)), asker.credential, **sent(row, body))
+    if reply.status_code >= 400:
+        assert set(reply.json()) >= {"error", "detail", "retryable", "request_id"}
+    return reply.status_code
+
+
+def sent(row: Row, body: dict[str, str]) -> dict[str, Any]:
+    if row.form:
+        return {"files": {"file": ("a.mp4", b"no video")}}
+    if row.content:
+        return {"content": CONTENT}
+    return {"json": body} if body else {}
+
+
+def filled(template: str, names: dict[str, str]) -> str:
+    return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], template)
 
 
 HANDSHAKES = {"own": 101, "other": 101, "page": 101, "elsewhere": 101, "spent": 101}

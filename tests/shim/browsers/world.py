@@ -74,6 +74,16 @@ class World:
         assert self.ask("POST", GENERATE, token, json=body).status_code == 200
         return token
 
+    def uploaded(self, body: bytes) -> str:
+        """Another avatar of Alice's."""
+        return uploaded(self.server, body)
+
+    def announced(self, size: int) -> str:
+        """An avatar of Alice's whose file, of so many bytes, has not come."""
+        reply = self.alice("POST", "/api/v1/avatars", json={"bytes": size})
+        assert reply.status_code == 200, reply.text
+        return str(reply.json()["avatar_id"])
+
     def new_session(self) -> str:
         """Another session of Alice's, ready."""
         return new_session(self.server, self.avatar_id)
@@ -83,8 +93,7 @@ class World:
 def world_of(ground: Ground, avatar: bytes) -> Iterator[World]:
     with Server(ground, SETTINGS) as server:
         alice = bearer(KEYS["alice"])
-        files = {"file": ("avatar.mp4", avatar)}
-        avatar_id = str(server.http.post("/api/v1/avatars", files=files, headers=alice).json()["avatar_id"])
+        avatar_id = uploaded(server, avatar)
         session_id, other = new_session(server, avatar_id), new_session(server, avatar_id)
         body = {"session_id": session_id, "audio_base64": SOUND}
         made = server.http.post(GENERATE, json=body, headers=alice).json()
@@ -93,6 +102,13 @@ def world_of(ground: Ground, avatar: bytes) -> Iterator[World]:
         run = re.search(r'URI="([^"/]+)/init', playlist)
         assert run is not None, playlist
         yield World(server, avatar_id, session_id, other, made["job_id"], streamed.headers["x-job-id"], run[1])
+
+
+def uploaded(server: Server, body: bytes) -> str:
+    files = {"file": ("avatar.mp4", body)}
+    reply = server.http.post("/api/v1/avatars", files=files, headers=bearer(KEYS["alice"]))
+    assert reply.status_code == 200, reply.text
+    return str(reply.json()["avatar_id"])
 
 
 def new_session(server: Server, avatar_id: str) -> str:
