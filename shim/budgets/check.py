@@ -16,7 +16,7 @@ from shim.budgets.settings import Budget, budget_of
 from shim.budgets.spending import Spending
 from shim.callers import Caller
 from shim.limits.leases import Leases, LeaseScope
-from shim.refusals import BudgetExceeded
+from shim.refusals import BudgetExceeded, TooManyGenerations
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,11 @@ class BudgetCheck:
         with self._promise(purse, work, characters):
             if purse.is_counted:
                 await asyncio.to_thread(purse.demand, characters, others, self.now())
-            async with self._lease(purse, request):
+            async with AsyncExitStack() as stack:
+                try:
+                    await stack.enter_async_context(self._lease(purse, request))
+                except TooManyGenerations as error:
+                    raise BudgetExceeded(f"{purse.told} concurrent jobs are all at work. {error.message}") from None
                 yield
 
     def _lease(self, purse: Purse, request: Generate) -> AbstractAsyncContextManager[None]:

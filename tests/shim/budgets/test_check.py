@@ -21,7 +21,7 @@ from shim.budgets.settings import Budget
 from shim.budgets.spending import SECONDS_KEPT, Spending
 from shim.callers import ANYBODY, Caller
 from shim.limits.leases import Leases
-from shim.refusals import BudgetExceeded, TooManyGenerations
+from shim.refusals import BudgetExceeded
 from tests.shim.budgets.asynchronous import asynchronous
 
 ALICE = Caller("key:alice", "alice", "key")
@@ -183,10 +183,10 @@ async def test_no_more_jobs_at_once_than_the_budget_says(tmp_path: Path) -> None
     budgets, total = {"alice": Budget(concurrent_jobs=1)}, Budget(concurrent_jobs=2)
     server, beside = (Server(tmp_path, budgets, total) for _ in range(2))
     async with server.check.held(ALICE, said(TEN)):
-        with pytest.raises(TooManyGenerations, match="this key"):
+        with pytest.raises(BudgetExceeded, match="this key"):
             await beside.passes()
         async with beside.check.held(BOB, said(TEN)):
-            with pytest.raises(TooManyGenerations, match="this server"):
+            with pytest.raises(BudgetExceeded, match="this server"):
                 await server.passes(BOB)
     await beside.passes()
 

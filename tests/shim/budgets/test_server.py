@@ -123,7 +123,7 @@ def test_one_at_a_time_means_one(server: Server, sessions: dict[str, str]) -> No
     with client(server, "bob") as bob, bob.stream("POST", STREAM, json=long) as stream:
         next(stream.iter_raw())
         refused = bob.post(GENERATE, json={"session_id": sessions["bob"], "text": TEXT})
-        error_of(refused, 429, "too_many_generations")
+        error_of(refused, 429, "budget_exceeded")
 
 
 def test_the_stop_holds_within_two_seconds(server: Server, sessions: dict[str, str]) -> None:
