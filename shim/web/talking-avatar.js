@@ -468,6 +468,7 @@ export class TalkingAvatarElement extends HTMLElement {
   #client = null;
   #utterance = null;
   #idleOf = null;
+  #leave = () => this.stop();
 
   constructor() {
     super();
@@ -503,10 +504,12 @@ export class TalkingAvatarElement extends HTMLElement {
   }
 
   connectedCallback() {
+    addEventListener("pagehide", this.#leave);
     this.#showIdle();
   }
 
   disconnectedCallback() {
+    removeEventListener("pagehide", this.#leave);
     // Moving it within the page removes it too, and puts it back at once.
     queueMicrotask(() => !this.isConnected && this.stop());
   }
@@ -620,7 +623,7 @@ export class TalkingAvatarElement extends HTMLElement {
   }
 
   #captionShown() {
-    return [...(this.#track.activeCues ?? [])].map((cue) => cue.text).join("\n");
+    return [...(this.#track.activeCues ?? [])].map((cue) => cue.getCueAsHTML().textContent).join("\n");
   }
 
   /** The face at rest, where it is wanted: fetched once for a session, and shown whenever nothing is said. */

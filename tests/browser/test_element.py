@@ -187,6 +187,15 @@ def test_stopping_and_removing_cancel_the_job(
     assert not page.evaluate("guide.speaking")
 
 
+def test_a_job_of_a_page_that_is_left_is_cancelled(embedded: Callable[..., Page], server: Server) -> None:
+    page = embedded(NO_SOURCE)
+    page.evaluate("text => { guide.speak(text); }", LONG_TEXT)
+    page.wait_for_function("seen.job")
+    job = page.evaluate("seen.job")
+    page.goto("about:blank")
+    assert ended_state(server, job) == "cancelled"
+
+
 def ended_state(server: Server, job: str) -> str:
     for _ in range(100):
         state = str(server.http.get(f"/api/v1/jobs/{job}").json()["status"])

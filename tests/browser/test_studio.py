@@ -54,7 +54,9 @@ def key() -> str:
 @pytest.fixture(scope="module")
 def keyed_server(tmp_path_factory: pytest.TempPathFactory, ground: Ground, key: str) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("keyed")
-    with Server(Ground(folder, ground.default_avatar).make(), {"API_KEYS": f"studio:{hash_of(key)}"}) as server:
+    with Server(
+        Ground(folder, ground.default_avatar).make(), {"API_KEYS": f"studio:{hash_of(key)}", "REQUIRE_CONSENT": "1"}
+    ) as server:
         yield server
 
 
@@ -177,6 +179,10 @@ def test_what_was_made_is_played_again_also_after_a_reload(studio: Page) -> None
     wait_for(studio, "player.video.currentTime > 0.2")
     studio.get_by_role("button", name="Clear").click()
     expect(studio.locator("#history")).to_be_hidden()
+    studio.get_by_role("button", name="Change").click()
+    expect(studio.get_by_role("button", name="Make the video")).to_be_disabled()
+    studio.get_by_role("button", name="Face in 256 × 256").first.click()  # noqa: RUF001
+    expect(studio.get_by_role("button", name="Make the video")).to_be_enabled()
 
 
 def test_a_recording_is_spoken(studio: Page, tmp_path: Path) -> None:
@@ -192,6 +198,18 @@ def test_a_recording_is_spoken(studio: Page, tmp_path: Path) -> None:
     assert studio.evaluate("JSON.parse(sessionStorage.takes)[0].reply.frames") == 30
 
 
+def test_what_the_microphone_hears_is_spoken(studio: Page) -> None:
+    use_default_avatar(studio)
+    studio.get_by_text("Audio", exact=True).click()
+    studio.get_by_role("button", name="Record").click()
+    stop = studio.get_by_role("button", name="Stop, 1 s")
+    stop.click()
+    expect(studio.locator("#sound-name")).to_contain_text("recording.")
+    studio.get_by_role("button", name="Make the video").click()
+    wait_until(studio, "done")
+    assert studio.evaluate("JSON.parse(sessionStorage.takes)[0].reply.duration") > 0.5
+
+
 def test_stopping_cancels_the_job(studio: Page, server: Server) -> None:
     use_default_avatar(studio)
     studio.evaluate("player.addEventListener('begin', ({detail}) => window.job = detail.job_id)")
@@ -205,7 +223,7 @@ def test_stopping_cancels_the_job(studio: Page, server: Server) -> None:
 
 
 def test_errors_are_sentences_beside_what_caused_them(studio: Page, tmp_path: Path) -> None:
-    studio.set_input_files("#avatar-file", grey_clip(tmp_path / "grey.mp4"))
+    drop(studio, "#avatar-drop", grey_clip(tmp_path / "grey.mp4"))
     expect(studio.locator("#avatar-error")).to_contain_text("face", timeout=30_000)
     expect(studio.get_by_role("button", name="Make the video")).to_be_disabled()
     use_default_avatar(studio)
@@ -220,6 +238,18 @@ def test_errors_are_sentences_beside_what_caused_them(studio: Page, tmp_path: Pa
     say(studio, "Hello.")
     expect(told).to_be_hidden()
     wait_until(studio, "done")
+
+
+def drop(page: Page, place: str, file: Path) -> None:
+    dropped = page.evaluate_handle(
+        """([name, bytes]) => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([new Uint8Array(bytes)], name));
+          return dropped;
+        }""",
+        [file.name, list(file.read_bytes())],
+    )
+    page.dispatch_event(place, "drop", {"dataTransfer": dropped})
 
 
 def test_the_server_s_own_refusal_is_told_beside_the_text(studio: Page, server: Server) -> None:
@@ -256,6 +286,20 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_forgotten(page: Page, keyed_ser
     assert page.evaluate("JSON.stringify(localStorage)").find(key) == -1
     page.get_by_role("button", name="Forget key").click()
     expect(dialog).to_be_visible()
+
+
+def test_consent_is_asked_for_where_it_is_needed(page: Page, keyed_server: Server, key: str, tmp_path: Path) -> None:
+    page.goto(keyed_server.url)
+    page.get_by_label("Key or token").fill(key)
+    page.keyboard.press("Enter")
+    consent = page.get_by_label("The person in it has agreed")
+    expect(consent).to_be_visible()
+    clip = talking_head(tmp_path / "me.mp4", frames=10)
+    page.set_input_files("#avatar-file", clip)
+    expect(page.locator("#avatar-error")).to_contain_text("Tick")
+    consent.check()
+    page.set_input_files("#avatar-file", clip)
+    expect(page.locator("#avatar-ready")).to_be_visible(timeout=30_000)
 
 
 def test_the_request_can_be_copied_and_sent_again_by_curl(

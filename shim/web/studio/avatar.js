@@ -4,6 +4,7 @@ import { sentenceOf } from "./access.js";
 import { $, bytesOf, made, secondsOf, showList, showOnly, showShare, takeFiles, tellError } from "./page.js";
 
 const KEY = "session";
+const SHOWN_BEFORE = 8;
 const PARTS = ["avatar-choose", "avatar-preparing", "avatar-ready"];
 
 export class AvatarCard {
@@ -34,17 +35,45 @@ export class AvatarCard {
     $("avatar-hint").textContent = `One person, facing the camera. Up to ${length}.`;
   }
 
-  /** Go on with the session of this tab, if it is still there. */
+  /** Go on with the session of this tab, if it is still there, and offer those of before. */
   async restore() {
     const id = sessionStorage.getItem(KEY);
     if (id) await this.#follow(id, "It may have expired. Choose an avatar again.");
+    await this.#offerBefore();
+  }
+
+  /** The faces of sessions that are ready, each once. */
+  async #offerBefore() {
+    try {
+      const { sessions } = await this.#access.with(() => this.#client.sessions({ limit: 50 }));
+      const faces = new Map();
+      for (const session of sessions.filter(({ status, avatar }) => status === "ready" && avatar)) {
+        const face = JSON.stringify(session.avatar);
+        if (!faces.has(face)) faces.set(face, session);
+      }
+      const offers = [...faces.values()].slice(0, SHOWN_BEFORE).map((session) => made("li", {}, this.#offer(session)));
+      $("before").replaceChildren(...offers);
+      $("before-part").hidden = !offers.length;
+    } catch (error) {
+      $("before-part").hidden = false;
+      tellError("before-error", sentenceOf(error));
+    }
+  }
+
+  #offer({ session_id, thumbnail_url, avatar, created_at }) {
+    const when = new Date(created_at).toLocaleString();
+    const alt = `Face in ${avatar.width} × ${avatar.height}, prepared ${when}`;
+    const picture = made("img", { src: this.#client.address(thumbnail_url), alt, title: when });
+    const button = made("button", { type: "button" }, picture);
+    button.addEventListener("click", () => this.#follow(session_id));
+    return button;
   }
 
   #upload(file) {
     if (this.#needsConsent && !$("consent").checked)
       return tellError("avatar-error", "Tick that the person has agreed, and choose the file again.", $("consent"));
     if (file.size > this.#most)
-      return tellError("avatar-error", `This file has ${bytesOf(file.size)}; ${bytesOf(this.#most)} are the most.`);
+      return tellError("avatar-error", `This file has ${bytesOf(file.size)}; the server takes ${bytesOf(this.#most)}. Choose a smaller one.`);
     const consent = $("consent").checked;
     return this.#prepare(async (signal) => {
       const onProgress = (share) => this.#showProgress(share < 1 ? "Sending the file" : "Storing the file", share);
@@ -100,6 +129,7 @@ export class AvatarCard {
     $("avatar-change").hidden = true;
     $("avatar-live").textContent = "";
     tellError("avatar-error", sentence);
+    this.#offerBefore();
     this.#onSession(null);
     $("avatar-title").focus({ preventScroll: true });
   }

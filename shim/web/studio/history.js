@@ -5,6 +5,12 @@ import { $, made, secondsOf, tellError } from "./page.js";
 const KEY = "takes";
 const MOST = 24;
 
+/** A reply with addresses that work now: where keys are needed they expire. */
+export async function freshReply(client, reply) {
+  const { result } = await client.job(reply.job_id);
+  return { ...reply, ...result };
+}
+
 export class History {
   #client;
   #onReplay;
@@ -43,9 +49,19 @@ export class History {
     $("takes").replaceChildren(...this.#takes.map((take) => made("li", {}, this.#card(take))));
   }
 
+  /** A picture whose link has expired has a new one. One that has gone is told when it is played. */
+  async #renew(picture, reply) {
+    try {
+      picture.src = this.#client.address((await freshReply(this.#client, reply)).thumbnail_url);
+    } catch (error) {
+      picture.alt = error.message;
+    }
+  }
+
   #card(take) {
     const { label, reply } = take;
     const picture = made("img", { src: this.#client.address(reply.thumbnail_url), alt: "", loading: "lazy" });
+    picture.addEventListener("error", () => this.#renew(picture, reply), { once: true });
     const words = made("span", { className: "take-words", textContent: label });
     const facts = made("span", { className: "take-facts", textContent: `${secondsOf(reply.duration)} · ${reply.renderer}` });
     const card = made("button", { type: "button", className: "take" }, picture, words, facts);

@@ -88,7 +88,7 @@ export class ScriptForm {
   #faultOfText() {
     const length = [...$("text").value.trim()].length;
     if (!length) return "Write something to say first.";
-    if (this.#most && length > this.#most) return `The text has ${length} characters; ${this.#most} are the most.`;
+    if (this.#most && length > this.#most) return `The text has ${length.toLocaleString("en")} characters; at most ${this.#most.toLocaleString("en")} can be spoken. Shorten it.`;
     return null;
   }
 

@@ -34,7 +34,7 @@ export class Sound {
 
   #take(file) {
     if (file.size > this.#most)
-      return tellError("sound-error", `This recording has ${bytesOf(file.size)}; ${bytesOf(this.#most)} are the most.`);
+      return tellError("sound-error", `This recording has ${bytesOf(file.size)}; the server takes ${bytesOf(this.#most)}. Choose a shorter one.`);
     if (!file.size) return tellError("sound-error", "This recording is empty. Choose another one.");
     tellError("sound-error", null);
     this.file = file;

@@ -1,6 +1,7 @@
 // The stage: the video while it is made and afterwards, and what can be done with it.
 
 import { curlOf } from "./curl.js";
+import { freshReply } from "./history.js";
 import { $, isStopped, showList, showShare, tellError } from "./page.js";
 import { sentenceOf } from "./access.js";
 
@@ -81,7 +82,7 @@ export class Stage {
     tellError("stage-error", null);
     $("making").hidden = true;
     try {
-      const reply = await this.#access.with(() => this.#freshReply(take));
+      const reply = await this.#access.with(() => freshReply(this.#client, take.reply));
       this.#showMade({ ...take, reply });
       this.#player.controls = true;
       this.#state("playing");
@@ -89,12 +90,6 @@ export class Stage {
     } catch (error) {
       if (!isStopped(error)) this.#showError(error);
     }
-  }
-
-  async #freshReply({ reply }) {
-    if (!this.#client.key) return reply;
-    const job = await this.#client.job(reply.job_id);
-    return { ...reply, ...job.result };
   }
 
   #begin() {
