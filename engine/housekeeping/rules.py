@@ -50,7 +50,7 @@ LEASES = Rule("leases", DAY)
 ACCEPTED = Rule("accepted", 2 * DAY)
 """Jobs that the REST server has accepted, and what each of them asks for until it has ended."""
 
-UNFINISHED = Rule("unfinished", 2 * DAY)
+PENDING = Rule("pending", 2 * DAY)
 """Names of the accepted jobs for which something is left to do."""
 
 REPLICAS = Rule("replicas", DAY)
@@ -77,7 +77,7 @@ def rules(lifetimes: Lifetimes) -> tuple[Rule, ...]:
         TOKENS,
         LEASES,
         ACCEPTED,
-        UNFINISHED,
+        PENDING,
         REPLICAS,
         INCOMING,
     )

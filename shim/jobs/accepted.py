@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from engine.errors import EngineError, Interrupted, SessionNotFound
-from engine.housekeeping.rules import ACCEPTED, UNFINISHED
+from engine.housekeeping.rules import ACCEPTED, PENDING
 from engine.job_ids import RECORD_ID
 from engine.records import RecordSet, sleep_up_to
 from engine.schemas import Generate
@@ -26,7 +26,7 @@ class Unfinished:
 
     @property
     def key(self) -> str:
-        return f"{UNFINISHED.folder}/{self.session_id}/{self.job_id}"
+        return f"{PENDING.folder}/{self.session_id}/{self.job_id}"
 
 
 class AcceptedJobs:
@@ -92,7 +92,7 @@ class AcceptedJobs:
 
     def unfinished(self, session_id: str | None = None) -> Iterator[Unfinished]:
         """The jobs for which something is left to do, of one session or of all."""
-        folder = f"{UNFINISHED.folder}/" if session_id is None else f"{UNFINISHED.folder}/{session_id}/"
+        folder = f"{PENDING.folder}/" if session_id is None else f"{PENDING.folder}/{session_id}/"
         for info in self._store.list(folder):
             names = info.key.split("/")
             if len(names) == 3:

@@ -62,7 +62,7 @@ def test_everything_expired_goes(house: House) -> None:
     house.job("job1")
     house.put(VIDEO, "outputs/one/job1-12345678/result.json", "uploads/u", "streams/job2/0.m4s", "streams/job2/1.m4s")
     house.put("workers/w.json", "proofs/p", "requests/r.json")
-    house.put("accepted/job3.json", "accepted/job3.request", "unfinished/one/job3", "replicas/r", "tokens/t.json")
+    house.put("accepted/job3.json", "accepted/job3.request", "pending/one/job3", "replicas/r", "tokens/t.json")
     assert sweep_later(house, days=8) == swept(
         sessions=1, uploads=1, jobs=1, streams=1, workers=1, proofs=1, requests=1
     )

@@ -31,7 +31,7 @@ def test_each_kind_goes_after_its_own_time() -> None:
         "tokens": 1,
         "leases": 1,
         "accepted": 2,
-        "unfinished": 2,
+        "pending": 2,
         "replicas": 1,
         "incoming": 1,
     }
@@ -43,7 +43,7 @@ def test_a_jobs_record_stays_a_day_however_short_its_outputs_live() -> None:
 
 def test_what_is_kept_for_ever_has_no_rule() -> None:
     kept = [rule.folder for rule in rules(Lifetimes(None, None, None))]
-    requests = ["requests", "tokens", "leases", "accepted", "unfinished", "replicas", "incoming"]
+    requests = ["requests", "tokens", "leases", "accepted", "pending", "replicas", "incoming"]
     assert kept == ["streams", "workers", "proofs", *requests]
 
 

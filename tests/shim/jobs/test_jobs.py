@@ -44,7 +44,7 @@ def test_a_job_is_done_after_it_was_answered(server: Server, session: str, path:
     for address in ("video_url", "audio_url", "thumbnail_url"):
         assert server.http.get(result[address]).status_code == 200
     assert cancel(server, job["job_id"])["status"] == "done"
-    wait_until(lambda: not server.stored.keys("unfinished/"))
+    wait_until(lambda: not server.stored.keys("pending/"))
     assert not [key for key in server.stored.keys("accepted/") if key.endswith(".request")]
 
 
@@ -145,11 +145,11 @@ def test_the_field_names_a_job_too(server: Server, session: str) -> None:
 def test_what_can_be_known_at_once_is_no_job(
     server: Server, session: str, fields: dict[str, object], status: int, code: str
 ) -> None:
-    wait_until(lambda: not server.stored.keys("unfinished/"))
+    wait_until(lambda: not server.stored.keys("pending/"))
     before = server.stored.keys("accepted/")
     error_of(server.http.post(GENERATE, params=LATER, json={"session_id": session, **fields}), status, code)
     assert server.stored.keys("accepted/") == before
-    assert not server.stored.keys("unfinished/")
+    assert not server.stored.keys("pending/")
 
 
 def test_only_jobs_that_are_done_later_have_webhooks(server: Server, session: str) -> None:
@@ -177,7 +177,7 @@ def test_a_deleted_session_s_jobs_are_cancelled(server: Server) -> None:
     for job_id in job_ids:
         job = look(server, job_id)
         assert (job["status"], job["error"]["error"]) == ("cancelled", "session_not_found")
-    wait_until(lambda: not server.stored.keys(f"unfinished/{session}/"), 20)
+    wait_until(lambda: not server.stored.keys(f"pending/{session}/"), 20)
 
 
 def test_one_call_makes_session_and_video(server: Server) -> None:
@@ -199,11 +199,11 @@ def test_jobs_wait_in_a_line_of_limited_length(single: Server) -> None:
     until(single, running, "running")
     waiting = [ask(single, session_id=session, audio_base64=SHORT, metadata=n) for n in range(2)]
     assert [look(single, job["job_id"])["queue_position"] for job in waiting] == [1, 2]
-    before = single.ground.stored("accepted/"), single.ground.stored("unfinished/")
+    before = single.ground.stored("accepted/"), single.ground.stored("pending/")
     refused = single.http.post(GENERATE, params=LATER, json={"session_id": session, "audio_base64": SHORT})
     assert error_of(refused, 503, "overloaded")["retryable"] is True
     assert int(refused.headers["retry-after"]) > 0
-    assert (single.ground.stored("accepted/"), single.ground.stored("unfinished/")) == before
+    assert (single.ground.stored("accepted/"), single.ground.stored("pending/")) == before
     first, second = (job["job_id"] for job in waiting)
     assert cancel(single, first)["status"] == "cancelled"
     assert look(single, second)["queue_position"] == 1
@@ -235,4 +235,4 @@ def test_a_job_is_cancelled_in_the_queue(fresh_ground: Ground, moto: S3Endpoint,
             GENERATE, params=LATER, json={"avatar_video_path": upload, "audio_base64": "A" * 10_000_000}
         )
         error_of(reply, 400, "invalid_input")
-        wait_until(lambda: not stored.keys("unfinished/"))
+        wait_until(lambda: not stored.keys("pending/"))

@@ -56,7 +56,7 @@ def test_a_crash_loses_no_job_of_this_process(fresh_ground: Ground) -> None:
             wait_until(lambda: len(receiver.of(waiting["job_id"])) == 1)
             assert len({message.id for message in receiver.of(told["job_id"])}) == 1
             assert len({message.id for message in receiver.messages}) == 2
-            wait_until(lambda: not fresh_ground.stored("unfinished/"))
+            wait_until(lambda: not fresh_ground.stored("pending/"))
 
 
 @pytest.mark.timeout(90)
@@ -103,7 +103,7 @@ def test_another_server_sees_to_what_a_dead_one_left_in_the_queue(fresh_ground: 
         generates = [given for given in queue.inputs().values() if given["action"] == "generate"]
         assert len(generates) == 2
         assert len(videos(second.stored, running)) == 1
-        wait_until(lambda: not second.stored.keys("unfinished/"))
+        wait_until(lambda: not second.stored.keys("pending/"))
 
 
 @pytest.mark.timeout(90)

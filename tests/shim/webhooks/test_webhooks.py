@@ -71,7 +71,7 @@ def test_a_finished_job_is_told_until_it_is_heard(server: Server, session: str, 
         assert "webhook" not in event["data"]
         assert server.http.get(event["data"]["result"]["video_url"]).status_code == 200
     assert receiver.url not in str(look(server, job_id))
-    wait_until(lambda: not server.stored.keys(f"unfinished/{session}/"))
+    wait_until(lambda: not server.stored.keys(f"pending/{session}/"))
 
 
 def test_a_failure_and_a_cancellation_are_told_too(server: Server, session: str, secret: str) -> None:
