@@ -45,7 +45,7 @@ class Keeping:
     """What keeping jobs takes.
 
     deliver: tells a job's end to its webhook, and returns when nothing is left to tell; False when that is another
-    server's.
+    server's. beat_seconds: between two signs of life. pause_seconds: between two tries of what was refused.
     """
 
     backend: Backend
@@ -55,6 +55,8 @@ class Keeping:
     replica: Replica
     deliver: Callable[[str], Awaitable[bool]]
     now: Callable[[], datetime]
+    beat_seconds: float = BEAT_SECONDS
+    pause_seconds: float = PAUSE_SECONDS
 
 
 class JobKeeper:
@@ -165,7 +167,7 @@ class JobKeeper:
                     queued = await self._with.backend.enqueue(self._kept(job, was_begun=True))
                 except Outage as error:
                     log.warning("Job %s can't go on yet: %s", job.job_id, error.message)
-                    await asyncio.sleep(PAUSE_SECONDS)
+                    await asyncio.sleep(self._with.pause_seconds)
                 else:
                     return await self._make(job, queued)
 
@@ -203,7 +205,7 @@ class JobKeeper:
                 return
             except Outage as error:
                 log.warning("The end of job %s can't be told yet: %s", job_id, error.message)
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(self._with.pause_seconds)
 
     @asynccontextmanager
     async def _past_again(self, job: AcceptedJob, request: Generate) -> AsyncIterator[None]:
@@ -218,7 +220,7 @@ class JobKeeper:
                     if job.queue_id is not None or not error.retryable:
                         break
                     log.info("Job %s waits: %s", job.job_id, error.message)
-                    await asyncio.sleep(PAUSE_SECONDS)
+                    await asyncio.sleep(self._with.pause_seconds)
             yield
 
     def _kept(self, job: AcceptedJob, was_begun: bool = False) -> KeptJob:
@@ -260,13 +262,19 @@ class JobKeeper:
         if job is None:
             moment = self._with.now() - NEVER_ACCEPTED
             await asyncio.to_thread(self._with.accepted.forget_if_never_accepted, left, moment)
-        elif job.holder in self._alive and job.holder != self._with.replica.name:
+        elif await self._is_seen_to(job):
             self._others[job.job_id] = job.holder
         elif job.job_id not in self._tasks:
             taken = await asyncio.to_thread(self._take_over, job)
             if taken is not None and taken.job_id not in self._tasks:
                 log.info("Job %s was left by its server and goes on here.", job.job_id)
                 self._spawn(taken.job_id, self._going_on(taken))
+
+    async def _is_seen_to(self, job: AcceptedJob) -> bool:
+        """Whether another server is at it: one that is not known yet may only just have begun to live."""
+        if job.holder not in self._alive:
+            await self._beat()
+        return job.holder in self._alive and job.holder != self._with.replica.name
 
     def _take_over(self, left: AcceptedJob) -> AcceptedJob | None:
         """The job with this server as its holder; None when another one was faster. Blocks."""
@@ -310,7 +318,7 @@ class JobKeeper:
                 await work()
             except EngineError as error:
                 log.warning("The jobs that are left could not be looked at: %s", error.message)
-            await asyncio.sleep(BEAT_SECONDS)
+            await asyncio.sleep(self._with.beat_seconds)
 
     async def _patiently(self, work: Callable[[], T]) -> T:
         """What ``work`` returns, in a thread; while the store is away it is tried again."""
@@ -321,7 +329,7 @@ class JobKeeper:
                 if isinstance(error, Interrupted):
                     raise
                 log.warning("The job has to wait for the store: %s", error.message)
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(self._with.pause_seconds)
 
 
 def _same(known: AcceptedJob, new: AcceptedJob) -> AcceptedJob:
