@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import compose_encode, concurrency, end_to_end, gpu, memory, prices, soak, startup, streaming
+from bench import compose_encode, concurrency, end_to_end, gpu, memory, polling, prices, soak, startup, streaming
 from bench.gpu_report import PARTS as PARTS_OF_GPU
 from bench.gpu_report import shown
 from bench.machine import describe
@@ -56,6 +56,10 @@ def _streaming(quick: bool) -> tuple[Table, ...]:
     return streaming.measure(streaming.QUICK if quick else streaming.FULL).tables()
 
 
+def _polling(quick: bool) -> tuple[Table, ...]:
+    return polling.measure(polling.QUICK if quick else polling.FULL).tables()
+
+
 def _soak(quick: bool) -> tuple[Table, ...]:
     return (soak.measure(soak.QUICK if quick else soak.FULL).table(),)
 
@@ -80,6 +84,7 @@ PARTS: dict[str, Callable[[bool], tuple[Table, ...]]] = {
     "end_to_end": _end_to_end,
     "concurrency": _concurrency,
     "streaming": _streaming,
+    "polling": _polling,
     "compose_encode": _compose_encode,
     "preparing": _preparing,
     "memory": _memory,

@@ -1,8 +1,8 @@
-"""Clients that poll, in a process of their own: `python -m bench.polling_clients HOST PORT PATH CLIENTS RATE SECONDS`.
+"""Clients that poll, in a process of their own: `python -m bench.polling_clients HOST PORT CLIENTS RATE SECONDS`.
 
-Each has a connection and asks at its appointed times, whether its last answer came early or late. An answer's time
-runs from when its request was due: one that could only be sent late, because the one before it was still out, counts as
-slow. What is measured is printed as JSON.
+Each has a connection and a session, and asks for its status at its appointed times, whether the last answer came early
+or late. An answer's time runs from when its request was due: one that could only be sent late, because the one before it
+was still out, counts as slow. What is measured is printed as JSON.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -87,18 +88,22 @@ def _length(head: bytes) -> int:
 
 @dataclass(frozen=True)
 class Load:
-    """``clients`` ask for ``path`` ``rate`` times a second, all together, for ``seconds``."""
+    """``clients`` ask ``rate`` times a second, all together, for ``seconds``."""
 
     host: str
     port: int
-    path: str
     clients: int
     rate: float
     seconds: float
 
-    @property
-    def request(self) -> bytes:
-        return f"GET {self.path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept: */*\r\n\r\n".encode()
+    def request(self, number: int) -> bytes:
+        line = f"GET /api/v1/session/{session_of(number)}/status HTTP/1.1"
+        return f"{line}\r\nHost: {self.host}:{self.port}\r\nAccept: */*\r\n\r\n".encode()
+
+
+def session_of(number: int) -> str:
+    """The session that a client asks for."""
+    return f"polled-{number}"
 
 
 PATIENCE_SECONDS = 10.0
@@ -106,25 +111,24 @@ PATIENCE_SECONDS = 10.0
 
 
 async def poll(load: Load) -> Taken:
-    loop = asyncio.get_running_loop()
     taken = Taken()
-    clients = [await _connected(load, taken) for _ in range(load.clients)]
-    began = loop.time() + 0.1
+    clients = [await _connected(load, number, taken) for number in range(load.clients)]
+    began = time.perf_counter() + 0.1
     for number in range(int(load.rate * load.seconds)):
         due = began + number / load.rate
-        if (wait := due - loop.time()) > 0:
+        if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
         clients[number % load.clients].ask(due)
-    end = loop.time() + PATIENCE_SECONDS
-    while any(client.is_waiting for client in clients) and loop.time() < end:  # noqa: ASYNC110
+    end = time.perf_counter() + PATIENCE_SECONDS
+    while any(client.is_waiting for client in clients) and time.perf_counter() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
     taken.failed += sum(client.is_waiting for client in clients)
     return taken
 
 
-async def _connected(load: Load, taken: Taken) -> Client:
-    loop = asyncio.get_running_loop()
-    _, client = await loop.create_connection(lambda: Client(load.request, loop.time, taken), load.host, load.port)
+async def _connected(load: Load, number: int, taken: Taken) -> Client:
+    client = Client(load.request(number), time.perf_counter, taken)
+    await asyncio.get_running_loop().create_connection(lambda: client, load.host, load.port)
     return client
 
 
@@ -146,9 +150,9 @@ def _share(seconds: Sequence[float], share: float) -> float:
 
 
 def main(arguments: Sequence[str]) -> None:
-    host, port, path, clients, rate, seconds = arguments
+    host, port, clients, rate, seconds = arguments
     gc.disable()
-    load = Load(host, int(port), path, int(clients), float(rate), float(seconds))
+    load = Load(host, int(port), int(clients), float(rate), float(seconds))
     print(json.dumps(told(uvloop.run(poll(load)))))
 
 

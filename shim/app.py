@@ -74,6 +74,7 @@ from shim.recent_sessions import RecentSessions
 from shim.relay import Relay
 from shim.request_id import Door, request_id_of
 from shim.session_list import SessionList, session_list_routes
+from shim.session_status import SessionStatus, ShortWay
 from shim.sessions import session_routes
 from shim.settings import ShimSettings
 from shim.signing import SigningSecret
@@ -174,6 +175,7 @@ def _add_routes(
     keyed = KeyedRequests(store, _now)
     recent = RecentSessions(backend.session)
     service.records.sessions.watch(recent.forget)
+    status = SessionStatus(backend, recent, links)
     leases = Leases(store, _now)
     token_counts = TokenCounts(store, _now)
     checks = (
@@ -187,7 +189,7 @@ def _add_routes(
     jobs = JobService.of(JobGround(settings, store, service.records, backend, turnstile, keyed, secret, links, _now))
     streams = StoredStreams(store, service.records, _now, jobs.accepted)
     app.include_router(health_routes(backend))
-    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session, consent, links))
+    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session, consent, status))
     app.include_router(session_list_routes(SessionList(backend, service.records, links, _now), Thumbnails(store)))
     app.include_router(avatar_routes(avatars, announced, uploads))
     app.include_router(limits_routes(settings))
@@ -202,6 +204,7 @@ def _add_routes(
     app.include_router(job_routes(jobs.reports, jobs.keeper, backend, Jobs(service.records, _now)))
     app.include_router(webhook_routes(jobs.secrets))
     app.add_api_websocket_route("/{path:path}", _refuse_socket)
+    app.add_middleware(ShortWay, status=status)
     return jobs
 
 

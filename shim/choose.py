@@ -26,7 +26,13 @@ def open_service(settings: ShimSettings, environ: Mapping[str, str]) -> Iterator
     A key alone chooses nothing: RunPod sets one in all that it runs. Raises ConfigurationError.
     """
     demand_secret_place(settings.signing_secret, environ)
-    store = choose_store(settings, environ)
+    with service_over(choose_store(settings, environ), settings) as service:
+        yield service
+
+
+@contextmanager
+def service_over(store: ObjectStore, settings: ShimSettings) -> Iterator[Service]:
+    """As ``open_service``, over this store."""
     if settings.runpod_endpoint_id is not None:
         yield _before_an_endpoint(settings, store)
     else:

@@ -42,7 +42,9 @@ class QueueHealth:
         self._last: tuple[float, HealthReply] | None = None
 
     async def reply(self) -> HealthReply:
-        """Raises what the store raises."""
+        """Raises what the store raises. Of all who ask while it is looked up again, one waits."""
+        if self._last is not None and self._looking.locked():
+            return self._last[1]
         async with self._looking:
             now = self._clock()
             if self._last is None or now - self._last[0] >= FRESH_SECONDS:

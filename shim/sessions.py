@@ -18,12 +18,12 @@ from shim.browsers.reach import demand_own_session
 from shim.callers import caller_of
 from shim.errors import ErrorReply
 from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
-from shim.links import Links
 from shim.openapi import body_of
 from shim.recent_sessions import RecentSessions
 from shim.replies import SessionCreated
 from shim.session_id import demand_session_id
-from shim.session_list import SessionState, session_state
+from shim.session_list import SessionState
+from shim.session_status import SessionStatus
 
 _CREATED = TypeAdapter(SessionCreated)
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Session not found"}}
@@ -42,7 +42,7 @@ def session_routes(
     keyed: KeyedRequests,
     stop_jobs: Callable[[str], Awaitable[None]],
     consent: Consent,
-    links: Links,
+    status: SessionStatus,
 ) -> APIRouter:
     """The contract's three paths. ``stop_jobs``: of a session that goes."""
     router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
@@ -78,9 +78,7 @@ def session_routes(
     )
     async def get_session_status(request: Request, session_id: str) -> SessionState:
         demand_session_id(session_id)
-        caller = caller_of(request.scope)
-        record = await recent.get(session_id, caller.owner)
-        return session_state(record, (await backend.health()).renderer, links, caller)
+        return await status.of(session_id, caller_of(request.scope))
 
     @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
     async def delete_session(request: Request, session_id: str) -> DeleteReply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
@@ -62,12 +63,16 @@ class TrustedProxies:
 
 def counted_address(scope: Scope) -> str:
     """What the request's address is counted as: an IPv6 client by its network, since it has all addresses there."""
-    peer = _peer(scope)
-    if peer is None:
-        return NOWHERE
-    if isinstance(peer, IPv4Address):
-        return str(peer)
-    return str(IPv6Network((int(peer), _SUBSCRIBER_BITS), strict=False))
+    client = scope.get("client")
+    return NOWHERE if client is None else _counted(client[0])
+
+
+@lru_cache(maxsize=4096)
+def _counted(host: str) -> str:
+    peer = _address_of(host)
+    if isinstance(peer, IPv6Address):
+        return str(IPv6Network((int(peer), _SUBSCRIBER_BITS), strict=False))
+    return NOWHERE if peer is None else str(peer)
 
 
 def _peer(scope: Scope) -> Address | None:

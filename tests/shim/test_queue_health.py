@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from engine.boot_record import BootRecord, write_boot_record
 from engine.endpoint.client import AsyncRunPodEndpoint, EndpointAddress
 from engine.schemas import HealthReply
 from engine.store.local import LocalStore
+from engine.store.protocol import ObjectInfo
 from shim.queue_health import FRESH_SECONDS, QueueHealth
 from tests.worker.queue_faults import Fault
 from tests.worker.queue_standin import ENDPOINT, KEY, QueueStandIn
@@ -73,6 +75,40 @@ def test_it_is_looked_up_again_after_a_while(queue: QueueStandIn, store: LocalSt
     assert first is second
     assert (first.status, third.status) == ("unhealthy", "healthy")
     assert queue.faults.asked["health"] == 2
+
+
+class SlowStore(LocalStore):
+    """A listing waits until it may ``go`` on."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.go = threading.Event()
+        self.go.set()
+
+    def list(self, prefix: str, after: str = "", limit: int | None = None) -> Iterator[ObjectInfo]:
+        assert self.go.wait(10)
+        return super().list(prefix, after, limit)
+
+
+def test_one_of_many_waits_while_it_is_looked_up_again(queue: QueueStandIn, tmp_path: Path) -> None:
+    store = SlowStore(tmp_path)
+    times = iter((0.0, FRESH_SECONDS))
+    address = EndpointAddress(ENDPOINT, SecretStr(KEY), queue.url.removesuffix(f"/{ENDPOINT}"))
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
+            health = QueueHealth(AsyncRunPodEndpoint(address, client), store, lambda: next(times))
+            first = await health.reply()
+            store.go.clear()
+            looking = asyncio.create_task(health.reply())
+            await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                for _ in range(3):
+                    assert await health.reply() is first
+            store.go.set()
+            assert await looking is not first
+
+    asyncio.run(ask())
 
 
 def test_a_refused_key_is_unhealthy(queue: QueueStandIn, store: LocalStore) -> None:
