@@ -424,6 +424,11 @@ export function cuesOf(vtt) {
   });
 }
 
+/** A cue a line above the picture's edge. */
+function cueOf(start, end, text) {
+  return Object.assign(new VTTCue(start, end, text), { line: -1 - text.split("\n").length });
+}
+
 function secondsOf([hours = 0, minutes, seconds, milliseconds]) {
   return Number(hours) * 3600 + Number(minutes) * 60 + Number(seconds) + Number(milliseconds) / 1000;
 }
@@ -436,7 +441,7 @@ LOOK.replaceSync(`
   :host([hidden]) { display: none; }
   video { position: absolute; inset: 0; width: 100%; height: 100%; object-fit: contain; }
   video[part="idle"] { transition: opacity 0.25s; }
-  video::cue { font: 500 1em/1.4 Inter, system-ui, sans-serif; color: #fff; background: rgb(8 10 14 / 0.82); }
+  video::cue { font: 500 max(0.72em, 15px)/1.4 Inter, system-ui, sans-serif; color: #fff; background: rgb(8 10 14 / 0.82); }
   [hidden] { display: none !important; }
   [part="message"] {
     position: absolute; inset: auto 0 0; margin: 0; padding: 12px 16px; color: #fff; background: rgb(120 20 20 / 0.92);
@@ -616,7 +621,7 @@ export class TalkingAvatarElement extends HTMLElement {
     try {
       const cues = cuesOf(await this.client.text(reply.captions_url));
       if (this.#utterance !== utterance) return;
-      for (const { start, end, text } of cues) this.#track.addCue(new VTTCue(start, end, text));
+      for (const { start, end, text } of cues) this.#track.addCue(cueOf(start, end, text));
     } catch (error) {
       if (this.#utterance === utterance) this.#fail(error);
     }

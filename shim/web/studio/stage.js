@@ -81,6 +81,7 @@ export class Stage {
   async replay(take) {
     tellError("stage-error", null);
     $("making").hidden = true;
+    this.#bringIntoView();
     try {
       const reply = await this.#access.with(() => freshReply(this.#client, take.reply));
       this.#showMade({ ...take, reply });
@@ -103,7 +104,12 @@ export class Stage {
     this.#hasBegun = false;
     this.#showProgress({ stage: "queued", progress: null });
     this.#state("making");
-    $("screen").scrollIntoView({ block: "nearest", behavior: "smooth" });
+    this.#bringIntoView();
+  }
+
+  #bringIntoView() {
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    $("screen").scrollIntoView({ block: "nearest", behavior: isStill ? "instant" : "smooth" });
   }
 
   #showProgress({ stage, progress }) {
