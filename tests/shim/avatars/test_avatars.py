@@ -152,6 +152,15 @@ def test_what_was_prepared_goes_with_its_upload_unless_a_session_uses_it(server:
     assert len(before - prepared()) == 1
 
 
+def test_a_preparation_ends_well_or_says_that_its_avatar_was_deleted(server: Server, tiny_avatar: Path) -> None:
+    avatar_id = server.upload(of_its_own(tiny_avatar))
+    session = server.create(avatar_video_path=avatar_id)
+    delete(server, avatar_id)
+    state = server.ended(session)
+    assert (state["status"], state.get("error_code")) in (("ready", None), ("error", "avatar_not_found"))
+    assert not {key for key in server.stored.keys("upload") if avatar_id in key}
+
+
 def test_a_prepared_avatar_that_was_deleted_is_prepared_anew(server: Server, tiny_avatar: Path) -> None:
     body = of_its_own(tiny_avatar)
     first = server.upload(body)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from websockets.sync.client import connect
 
 from shim.auth.keys import hash_of, mint
 from tests.servers.endpoint import S3Endpoint
@@ -168,6 +170,14 @@ def test_an_avatar_from_a_url_needs_consent_on_every_path(alice: httpx.Client) -
         error_of(alice.post(path, json={**body, "consent": "true"}), 400, "invalid_input")
     refused = alice.post(CREATE, json={**avatar, "consent": True})
     assert refused.json().get("error") != "consent_required"
+
+
+def test_an_avatar_from_a_url_needs_consent_over_a_websocket_too(guarded: Server) -> None:
+    url = guarded.url.replace("http:", "ws:") + "/api/v1/generate/text-to-video-stream"
+    asked = {"avatar_video_path": "https://192.0.2.1/face.mp4", "audio_base64": wav_base64(hum(0.1))}
+    with connect(url, proxy=None, additional_headers={"X-API-Key": KEYS["alice"]}) as socket:
+        socket.send(json.dumps(asked))
+        assert json.loads(socket.recv())["error"] == "consent_required"
 
 
 def test_the_limits_tell_that_consent_is_needed_and_how_often_one_may_ask(alice: httpx.Client) -> None:
