@@ -204,6 +204,19 @@ def test_where_everybody_is_let_in_a_token_that_is_shown_keeps_its_limits(tmp_pa
     assert ask(app, "GET", STATUS, headers=bearer("whatever else")).status_code == REACHED
 
 
+def test_what_a_socket_offers_as_a_token_has_to_be_one_also_where_nobody_is_asked(tmp_path: Path) -> None:
+    app = open_app(tmp_path)
+    for offered, status in (
+        (token(tmp_path, ()), 101),
+        (token(tmp_path, ()) + "x", 401),
+        (KEY, 401),
+        ("", 401),
+    ):
+        assert shaken(app, {}, ("talking-avatar", f"token.{offered}")) == status
+    assert shaken(app, {}, ("talking-avatar",)) == 101
+    assert shaken(guarded_app(tmp_path), bearer(KEY), ("talking-avatar", f"token.{KEY}")) == 401
+
+
 # DNS rebinding.
 
 
@@ -260,7 +273,7 @@ def test_every_answer_says_what_it_is_not_for(make: Any, path: str, use: str, tm
     assert not any("unsafe-inline" in part for part in scripts)
 
 
-def shaken(app: ASGIApp, headers: dict[str, str]) -> int:
+def shaken(app: ASGIApp, headers: dict[str, str], offered: tuple[str, ...] = ()) -> int:
     """The status of a WebSocket's handshake from this machine."""
     sent: list[Message] = []
 
@@ -276,7 +289,7 @@ def shaken(app: ASGIApp, headers: dict[str, str]) -> int:
         "path": STREAM,
         "query_string": b"",
         "headers": [(name.lower(), value) for name, value in given.raw],
-        "subprotocols": [],
+        "subprotocols": list(offered),
         "extensions": {"websocket.http.response": {}},
         "scheme": "ws",
         "client": ("127.0.0.1", 1),
