@@ -141,7 +141,7 @@ def create_api(service: Service, secret: SigningSecret, links: Links, browsers: 
             # Read here, so that no request waits for it in the event loop.
             await asyncio.to_thread(secret.key, "links")
         await service.backend.start()
-        await jobs.start()
+        jobs.start()
         try:
             yield
         finally:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.endpoint.client import AsyncRunPodEndpoint
@@ -22,56 +20,15 @@ from engine.records import JobRecord, Records
 from engine.schemas import Generate, Generated
 from shim.backends import KeptJob, Made, Progress
 from shim.errors import GenerationFailed
+from shim.following import Following, QueueJob
 from shim.job_end import Ended, end_of, ended_record, told_end
 
 AT_WORK = timedelta(seconds=10)
 """A record whose worker said so recently that it is at it needs no second word from the queue."""
 
-FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 10.0
-PAUSE_SHARE = 1 / 32
-"""Of the time that a job has taken so far, how much passes until the next look at it."""
-
 RETRIES = 1
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class QueueJob:
-    """A generate that the queue has taken.
-
-    job_id: what this server calls it. queue_id: what the queue does. session_id: the session that it speaks with.
-    """
-
-    job_id: str
-    queue_id: str
-    name: JobName
-    session_id: str | None
-
-
-@dataclass
-class Following:
-    """A job on its way to its end.
-
-    retries: how often it may still be tried again. told: what its worker last said of its progress.
-    nearly: set when the end can't be far.
-    """
-
-    job: QueueJob
-    retries: int
-    told: Progress | None = None
-    nearly: asyncio.Event = field(default_factory=asyncio.Event)
-    end: asyncio.Task[Made] = field(init=False)
-
-    async def rest(self, taken: float) -> None:
-        """Wait until it is time for another look at a job that has taken so many seconds."""
-        if self.nearly.is_set():
-            await asyncio.sleep(FIRST_PAUSE_SECONDS)
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_pause(taken)):
-                await self.nearly.wait()
 
 
 class QueueJobs:
@@ -280,11 +237,6 @@ class QueueJobs:
     def _recorded_queue_id(self, job_id: str) -> str | None:
         record = self._records.jobs.get(job_id) if RECORD_ID.fullmatch(job_id) else None
         return record.queue_id if record is not None and record.state == "running" else None
-
-
-def _pause(taken: float) -> float:
-    """Seconds until the next look at a job that has taken so many: the longer it takes, the less a delay matters."""
-    return min(max(FIRST_PAUSE_SECONDS, taken * PAUSE_SHARE), LONGEST_PAUSE_SECONDS)
 
 
 def _is_left(record: JobRecord) -> bool:

@@ -11,7 +11,8 @@ from engine.errors import EngineError, Outage
 from engine.streams.layout import StreamState
 from shim.backends import Begun, Fragment, Progress, StreamEvent
 from shim.errors import GenerationFailed
-from shim.queue_jobs import Following, QueueJobs
+from shim.following import Following
+from shim.queue_jobs import QueueJobs
 from shim.relay import Relay
 
 FIRST_PAUSE_SECONDS = 0.1

@@ -27,8 +27,9 @@ from engine.speech.text import spoken_text
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from shim.backends import KeptJob, Made, StreamEvent
+from shim.following import Following
 from shim.queue_health import QueueHealth
-from shim.queue_jobs import Following, QueueJobs
+from shim.queue_jobs import QueueJobs
 from shim.queued_sessions import QueuedSessions, SessionStore
 from shim.queued_stream import QueuedStream
 from shim.relay import Relay

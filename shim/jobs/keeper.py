@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from engine.errors import EngineError, IdempotencyConflict, InternalError, Interrupted, Outage, SessionNotFound
@@ -20,7 +21,8 @@ from engine.schemas import Generate
 from shim.backends import Backend, KeptJob, Queued
 from shim.callers import Caller
 from shim.errors import GenerationFailed
-from shim.jobs.accepted import AcceptedJobs, Unfinished
+from shim.jobs.accepted import AcceptedJobs
+from shim.jobs.left import LeftJobs, Looking
 from shim.jobs.record import AcceptedJob, JobEnd
 from shim.jobs.replicas import BEAT_SECONDS, Replica
 from shim.turnstile import Turnstile
@@ -31,9 +33,6 @@ PAUSE_SECONDS = 3.0
 
 MOST_LOST = 2
 """How often a job is made anew whose video was being made when its server died: it may be what ends the server."""
-
-NEVER_ACCEPTED = timedelta(minutes=5)
-"""How long an acceptance takes at most: what is older and has no job was left by a server that died."""
 
 T = TypeVar("T")
 
@@ -64,21 +63,28 @@ class JobKeeper:
 
     def __init__(self, keeping: Keeping) -> None:
         self._with = keeping
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: dict[asyncio.Task[None], str] = {}
+        self._here: Counter[str] = Counter()
         self._queued: dict[str, Queued] = {}
-        self._alive: frozenset[str] = frozenset()
-        self._others: dict[str, str] = {}
-        self._rounds: list[asyncio.Task[None]] = []
+        self._left = LeftJobs(
+            Looking(
+                keeping.accepted,
+                keeping.records,
+                keeping.replica,
+                lambda job_id: self._here[job_id] > 0,
+                lambda job: self._spawn(job.job_id, self._going_on(job)),
+                keeping.now,
+                keeping.beat_seconds,
+            )
+        )
 
-    async def start(self) -> None:
-        self._rounds = [
-            asyncio.create_task(self._again_and_again(self._beat), name="signs of life"),
-            asyncio.create_task(self._again_and_again(self._look), name="jobs left"),
-        ]
+    def start(self) -> None:
+        self._left.start()
 
     async def close(self) -> None:
         """Stop, and leave the unfinished jobs to the next server."""
-        tasks = [*self._rounds, *self._tasks.values()]
+        await self._left.stop()
+        tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -99,8 +105,7 @@ class JobKeeper:
         if await asyncio.to_thread(self._with.records.jobs.get, new.job_id) is not None:
             raise _conflict()
         await self._with.backend.demand_possible(request)
-        if not self._alive:
-            await self._beat()
+        await self._left.demand_alive()
         taken: asyncio.Future[AcceptedJob] = asyncio.get_running_loop().create_future()
         accepting = self._spawn(new.job_id, self._accepting(new, request, caller, taken))
         del request
@@ -126,8 +131,6 @@ class JobKeeper:
     async def _stop(self, job: AcceptedJob | None) -> None:
         if job is not None and job.state == "cancelled":
             await self._with.backend.cancel(job.job_id, job.queue_id)
-
-    # What becomes of one job.
 
     async def _accepting(
         self, new: AcceptedJob, request: Generate, caller: Caller, taken: asyncio.Future[AcceptedJob]
@@ -236,65 +239,16 @@ class JobKeeper:
             raise Interrupted("The same request could not be begun a moment ago. Send it again.")
         return _same(known, new)
 
-    # Which jobs are this server's.
-
-    async def _beat(self) -> None:
-        self._alive = await asyncio.to_thread(self._with.replica.beat)
-
-    async def _look(self) -> None:
-        """Take over what nobody sees to."""
-        left = await asyncio.to_thread(lambda: list(self._with.accepted.unfinished()))
-        ids = {each.job_id for each in left}
-        self._others = {job_id: holder for job_id, holder in self._others.items() if job_id in ids}
-        for each in left:
-            if self._alive and each.job_id not in self._tasks and self._others.get(each.job_id) not in self._alive:
-                await self._look_at_one(each)
-
-    async def _look_at_one(self, left: Unfinished) -> None:
-        """One that can't be read keeps nobody from the others."""
-        try:
-            await self._look_at(left)
-        except InternalError as error:
-            log.error("Job %s can't be gone on with: %s", left.job_id, error.message)
-
-    async def _look_at(self, left: Unfinished) -> None:
-        job = await asyncio.to_thread(self._with.accepted.get, left.job_id)
-        if job is None:
-            moment = self._with.now() - NEVER_ACCEPTED
-            await asyncio.to_thread(self._with.accepted.forget_if_never_accepted, left, moment)
-        elif await self._is_seen_to(job):
-            self._others[job.job_id] = job.holder
-        elif job.job_id not in self._tasks:
-            taken = await asyncio.to_thread(self._take_over, job)
-            if taken is not None and taken.job_id not in self._tasks:
-                log.info("Job %s was left by its server and goes on here.", job.job_id)
-                self._spawn(taken.job_id, self._going_on(taken))
-
-    async def _is_seen_to(self, job: AcceptedJob) -> bool:
-        """Whether another server is at it: one that is not known yet may only just have begun to live."""
-        if job.holder not in self._alive:
-            await self._beat()
-        return job.holder in self._alive and job.holder != self._with.replica.name
-
-    def _take_over(self, left: AcceptedJob) -> AcceptedJob | None:
-        """The job with this server as its holder; None when another one was faster. Blocks."""
-        record = self._with.records.jobs.get(left.job_id)
-        # A job that the queue has isn't lost with a server.
-        lost = left.is_open and left.queue_id is None and record is not None and record.state == "running"
-        name = self._with.replica.name
-        changes = {"holder": name, "lost": left.lost + lost}
-        found = self._with.accepted.change(
-            left.job_id, lambda old: old.model_copy(update=changes) if old.holder == left.holder else old
-        )
-        return found if found is not None and found.holder == name else None
-
     def _spawn(self, job_id: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._tasks[job_id] = asyncio.create_task(self._seen_through(job_id, work), name=f"keep {job_id}")
-        task.add_done_callback(lambda _: self._leave(job_id, task))
+        task = asyncio.create_task(self._seen_through(job_id, work), name=f"keep {job_id}")
+        self._tasks[task] = job_id
+        self._here[job_id] += 1
+        task.add_done_callback(self._leave)
         return task
 
-    def _leave(self, job_id: str, task: asyncio.Task[None]) -> None:
-        del self._tasks[job_id]
+    def _leave(self, task: asyncio.Task[None]) -> None:
+        job_id = self._tasks.pop(task)
+        self._here -= Counter([job_id])
         error = None if task.cancelled() else task.exception()
         if error is not None:
             log.info("Job %s is not gone on with here: %s", job_id, error)
@@ -311,14 +265,6 @@ class JobKeeper:
                 defect = InternalError("Something went wrong inside the service; its log says what.")
                 await self._end(job_id, "failed", defect)
                 raise defect from None
-
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except EngineError as error:
-                log.warning("The jobs that are left could not be looked at: %s", error.message)
-            await asyncio.sleep(self._with.beat_seconds)
 
     async def _patiently(self, work: Callable[[], T]) -> T:
         """What ``work`` returns, in a thread; while the store is away it is tried again."""

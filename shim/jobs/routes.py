@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from fastapi import APIRouter, Request
 
 from engine.jobs import Jobs
 from shim.backends import Backend
 from shim.callers import caller_of
-from shim.errors import ErrorReply
 from shim.jobs.keeper import JobKeeper
 from shim.jobs.later import JOBS
 from shim.jobs.replies import JobReply
 from shim.jobs.report import FoundJob, JobReports
-
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "There is no such job"}}
 
 
 def job_routes(reports: JobReports, keeper: JobKeeper, backend: Backend, jobs: Jobs) -> APIRouter:
@@ -28,7 +24,6 @@ def job_routes(reports: JobReports, keeper: JobKeeper, backend: Backend, jobs: J
         summary="Get a job: how far it is, and what came of it.",
         description="Jobs of `?async=true`, and those that a request or a stream waits for. Two reads of the store.",
         response_model_exclude_none=True,
-        responses=_NOT_FOUND,
     )
     async def get_job(request: Request, job_id: str) -> JobReply:
         caller = caller_of(request.scope)
@@ -40,10 +35,6 @@ def job_routes(reports: JobReports, keeper: JobKeeper, backend: Backend, jobs: J
         description="Waiting or running; a job that has ended stays as it is. A job that a request or a stream waits "
         "for stops within seconds.",
         response_model_exclude_none=True,
-        responses={
-            **_NOT_FOUND,
-            503: {"model": ErrorReply, "description": "The queue doesn't answer: ask once more"},
-        },
     )
     async def cancel_job(request: Request, job_id: str) -> JobReply:
         caller = caller_of(request.scope)

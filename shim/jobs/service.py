@@ -80,8 +80,8 @@ class JobService:
         later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, consent)
         return cls(accepted, keeper, reports, later, delivery, secrets)
 
-    async def start(self) -> None:
-        await self.keeper.start()
+    def start(self) -> None:
+        self.keeper.start()
 
     async def close(self) -> None:
         await self.keeper.close()

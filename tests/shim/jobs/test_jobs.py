@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from shim.auth.keys import hash_of, mint
 from tests.servers.endpoint import S3Endpoint
 from tests.shim.errors import error_of
 from tests.shim.jobs.polling import GENERATE, LATER, LONG, STREAM, ask, cancel, look, outputs_of, until
@@ -24,6 +25,7 @@ from tests.worker.worker_process import Ground
 from tests.worker.workers_bucket import WorkersBucket
 
 SHORT = wav_base64(hum(0.2))
+SHOP, BANK = mint(), mint()
 
 
 @pytest.fixture(scope="module")
@@ -236,3 +238,55 @@ def test_a_job_is_cancelled_in_the_queue(fresh_ground: Ground, moto: S3Endpoint,
         )
         error_of(reply, 400, "invalid_input")
         wait_until(lambda: not stored.keys("pending/"))
+
+
+@pytest.fixture
+def guarded(fresh_ground: Ground) -> Iterator[Server]:
+    with Server(fresh_ground, {"API_KEYS": f"shop:{hash_of(SHOP)},bank:{hash_of(BANK)}"}) as server:
+        yield server
+
+
+def test_another_owner_s_job_is_not_there(guarded: Server) -> None:
+    shop, bank = ({"X-API-Key": key} for key in (SHOP, BANK))
+    guarded.http.headers.update(shop)
+    session = guarded.ready()
+    job = ask(guarded, session_id=session, audio_base64=SHORT)
+    job_id = job["job_id"]
+    for owner in (bank, {"X-API-Key": "wrong"}):
+        status, code = (404, "job_not_found") if owner == bank else (401, "unauthorized")
+        error_of(guarded.http.get(f"/api/v1/jobs/{job_id}", headers=owner), status, code)
+        error_of(guarded.http.post(f"/api/v1/jobs/{job_id}/cancel", headers=owner), status, code)
+    stranger = guarded.http.get(f"/api/v1/generate/stream/{job_id}", headers=bank)
+    error_of(stranger, 404, "stream_not_found")
+    error_of(guarded.http.delete(f"/api/v1/session/{session}", headers=bank), 404, "session_not_found")
+    done = until(guarded, job_id)
+    assert done["status"] == "done"
+    # Signed addresses need no key.
+    for address in (job["stream_url"], done["result"]["video_url"]):
+        assert httpx.get(guarded.url + address, trust_env=False).status_code == 200
+    secrets = [guarded.http.get("/api/v1/webhooks/secret", headers=owner).json()["secret"] for owner in (shop, bank)]
+    assert secrets[0] != secrets[1]
+    # Keys are each owner's own too: the bank's equal one is another job.
+    key = {"Idempotency-Key": "one"}
+    assert ask(guarded, headers=key, session_id=session, audio_base64=SHORT)["job_id"].startswith("owned-key-")
+    other = guarded.http.post(
+        GENERATE, params=LATER, json={"session_id": session, "audio_base64": SHORT}, headers={**key, **bank}
+    )
+    error_of(other, 404, "session_not_found")
+
+
+def test_a_browser_neither_names_webhooks_nor_sees_their_secret(guarded: Server) -> None:
+    guarded.http.headers["X-API-Key"] = SHOP
+    session = guarded.ready()
+    other = ask(guarded, session_id=guarded.ready(), audio_base64=SHORT)["job_id"]
+    minted = guarded.http.post("/api/v1/tokens", json={"session_id": session})
+    assert minted.status_code == 200, minted.text
+    browser = {"Authorization": f"Bearer {minted.json()['token']}"}
+    del guarded.http.headers["X-API-Key"]
+    error_of(guarded.http.get("/api/v1/webhooks/secret", headers=browser), 403, "forbidden")
+    body = {"session_id": session, "audio_base64": SHORT}
+    told = {**body, "webhook_url": "https://example.com/"}
+    error_of(guarded.http.post(GENERATE, params=LATER, json=told, headers=browser), 403, "forbidden")
+    own = ask(guarded, headers=browser, **body)["job_id"]
+    assert look(guarded, own, browser)["session_id"] == session
+    assert guarded.http.get(f"/api/v1/jobs/{other}", headers=browser).status_code in (403, 404)

@@ -147,7 +147,7 @@ def ground(tmp_path: Path) -> Ground:
 def run(ground: Ground, scenario: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(20):
-            await ground.keeper.start()
+            ground.keeper.start()
             await scenario()
             await ground.keeper.close()
 
