@@ -17,7 +17,6 @@ from engine.speech.voice import Word
 from engine.store.protocol import ObjectInfo, ObjectStore
 from shim.backends import Made
 from shim.callers import Caller, caller_of
-from shim.errors import ErrorReply
 from shim.links import Links
 from shim.ranges import Validators
 from shim.refusals import OutputNotFound
@@ -135,8 +134,6 @@ def _serve(
         200: {"description": "The file.", **file},
         206: {"description": "The part of it that Range asks for.", **file},
         304: {"description": "The client has this version."},
-        404: {"model": ErrorReply, "description": "There is no such file."},
-        416: {"model": ErrorReply, "description": "No byte of the file is in the range."},
     }
     router.add_api_route(
         path, get, methods=["GET"], summary=summary, name=f"get_{kind}", response_class=Response, responses=responses

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
 from starlette.responses import Response
@@ -14,11 +12,10 @@ from engine.store.protocol import ObjectStore
 from shim.backends import Made
 from shim.bodies import read_json_object
 from shim.callers import caller_of
-from shim.errors import ErrorReply
 from shim.files import PREFIX, reply_of
 from shim.generations import Generations
 from shim.jobs.later import ASYNC_REPLIES, IsAsync, LaterJobs
-from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
+from shim.keyed_requests import KEY_PARAMETER, KeyedRequests, RequestKey
 from shim.links import Links
 from shim.openapi import body_of
 from shim.replies import VideoReply
@@ -29,17 +26,6 @@ EXAMPLE = {
     "voice_id": "JBFqnCBsd6RMkjVDRZzb",
     "model_id": "eleven_multilingual_v2",
 }
-GENERATE_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "Session not ready"},
-    403: {"model": ErrorReply, "description": "The operator has blocked the avatar"},
-    404: {"model": ErrorReply, "description": "Session not found"},
-    409: {"model": ErrorReply, "description": "The `idempotency_key` came with another request before"},
-    413: {"model": ErrorReply, "description": "The body is too large"},
-    429: {"model": ErrorReply, "description": "The budget is used up, or enough is being made: see Retry-After"},
-    500: {"model": ErrorReply, "description": "Generation error"},
-    503: {"model": ErrorReply, "description": "All places are taken, or videos are stopped: see Retry-After"},
-}
-
 _MADE = TypeAdapter(Made)
 _OTHER_FIELDS_BYTES = 256 * 1024
 
@@ -61,7 +47,7 @@ def generate_routes(
         response_model_exclude_none=True,
         openapi_extra={**body_of(Generate, required=True, example=EXAMPLE), **KEY_PARAMETER},
         response_model=VideoReply,
-        responses={**GENERATE_ERRORS, **KEY_ERRORS, **ASYNC_REPLIES},
+        responses=ASYNC_REPLIES,
     )
     async def text_to_video(request: Request, is_async: IsAsync = False) -> VideoReply | Response:
         body = await read_json_object(request, limit)

@@ -21,7 +21,6 @@ from engine.housekeeping.rules import REQUESTS
 from engine.records import Record, RecordSet, sleep_up_to
 from engine.store.protocol import ObjectStore
 from shim.callers import caller_of
-from shim.errors import ErrorReply
 from shim.refusals import KeyReused, RequestInProgress
 
 HEADER = "Idempotency-Key"
@@ -44,10 +43,6 @@ KEY_PARAMETER: dict[str, Any] = {
     ]
 }
 """The header in a route's ``openapi_extra``."""
-
-KEY_ERRORS: dict[int | str, dict[str, Any]] = {
-    422: {"model": ErrorReply, "description": "The `Idempotency-Key` came with another body before"}
-}
 
 _KEY = re.compile(r"[!-~]{1,255}")
 

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from engine.streams.layout import MEDIA_TYPE, PLAYLIST_TYPE, RunKeys, Segment, StreamState, stream_folder
 from engine.streams.playlist import playlist
 from shim.callers import caller_of
-from shim.errors import ErrorReply
 from shim.files import PREFIX
 from shim.leaving import client_left, while_connected
 from shim.links import Links
@@ -28,13 +27,6 @@ IMMUTABLE = "private, max-age=86400, immutable"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SEGMENT = re.compile(r"[0-9]{5,9}")
-
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "There is no such stream"}}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    **_NOT_FOUND,
-    500: {"model": ErrorReply, "description": "The video could not be made; the code says why"},
-    503: {"model": ErrorReply, "description": "Nothing of the video is there yet: see Retry-After"},
-}
 
 
 def live_routes(relay: Relay, links: Links) -> APIRouter:
@@ -67,7 +59,7 @@ def _add_video(router: APIRouter, relay: Relay, links: Links) -> None:
         description="The fragmented MP4 from its beginning, in chunks. Leaving stops nothing. A failure after the "
         "first chunk breaks the connection; where a lost worker is replaced, the same address has the new video.",
         response_class=Response,
-        responses={**_ERRORS, 200: _binary("The video.", MEDIA_TYPE)},
+        responses={200: _binary("The video.", MEDIA_TYPE)},
     )
     async def get_stream(request: Request, stream_id: str) -> Response:
         await _demand_owned(request, relay, stream_id)
@@ -91,7 +83,7 @@ def _add_playlist(router: APIRouter, relay: Relay, links: Links) -> None:
         description="It is there with the first segment, which it waits for, and names `init.mp4` and the segments "
         "relative to itself.",
         response_class=Response,
-        responses={**_ERRORS, 200: _binary("The playlist.", PLAYLIST_TYPE)},
+        responses={200: _binary("The playlist.", PLAYLIST_TYPE)},
     )
     router.add_api_route("/index.m3u8", get_playlist, methods=["HEAD"], include_in_schema=False, name="head_playlist")
 
@@ -112,7 +104,7 @@ def _add_files(router: APIRouter, relay: Relay) -> None:
         ("/{run}/init.mp4", init, "stream_init", "What a playlist's segments begin with."),
         ("/{run}/segment-{number}.m4s", segment, "stream_segment", "A playlist's segment, one or two seconds long."),
     ):
-        responses = {**_NOT_FOUND, 200: _binary("The file.", MEDIA_TYPE)}
+        responses: dict[int | str, dict[str, Any]] = {200: _binary("The file.", MEDIA_TYPE)}
         router.add_api_route(
             path, get, summary=summary, name=f"get_{name}", response_class=Response, responses=responses
         )

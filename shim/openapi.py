@@ -33,14 +33,15 @@ _BESIDE: dict[type[BaseModel], dict[str, Any]] = {
 """Fields that the paths take beside those of the action."""
 _NEVER = ("HTTPValidationError", "ValidationError")
 _SCHEMES: dict[str, dict[str, Any]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token (JWT) of the operator's."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token: of POST /tokens, or the operator's."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
 }
 
 
 def body_of(model: type[BaseModel], *, required: bool, example: dict[str, Any]) -> dict[str, Any]:
     """A route's ``openapi_extra`` for a body that the route reads itself."""
-    content = {"schema": {"$ref": _REF.format(model=model.__name__)}, "example": example}
+    schema: dict[str, Any] = {"$ref": _REF.format(model=model.__name__)}
+    content = {"schema": schema if required else {"anyOf": [schema, {"type": "null"}]}, "example": example}
     return {"requestBody": {"required": required, "content": {"application/json": content}}}
 
 

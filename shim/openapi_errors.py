@@ -32,6 +32,8 @@ _AVATAR: Errors = (
     engine.AvatarNotFound,
     engine.AvatarBlocked,
     engine.UrlNotAllowed,
+    engine.UrlUnavailable,
+    shim.ConsentRequired,
 )
 _GENERATE: Errors = (
     *_BODY,
@@ -40,6 +42,7 @@ _GENERATE: Errors = (
     engine.InvalidText,
     engine.TextTooLong,
     engine.AudioUnreadable,
+    engine.AudioTooLong,
     engine.SessionNotReady,
     engine.SessionFailed,
     engine.VoiceNotAvailable,
@@ -77,7 +80,6 @@ ERRORS: dict[str, Errors] = {
         engine.Overloaded,
         engine.QueueUnavailable,
         shim.RateLimited,
-        shim.ConsentRequired,
     ),
     "get_session_status": (engine.SessionNotFound, shim.RateLimited),
     "delete_session": (engine.SessionNotFound,),

@@ -8,14 +8,13 @@ import binascii
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from fastapi import Query
 
 from engine.errors import InvalidInput
 from engine.owner_index import Entry, is_place
 from engine.records import ListedRecords, OwnedRecord
-from shim.errors import ErrorReply
 
 LONGEST = 100
 
@@ -24,10 +23,6 @@ CURSOR = Query(
     None, max_length=200, description="The `next_cursor` of the page before. Without it: the newest.", examples=[None]
 )
 """The two parameters of a list's path."""
-
-PAGE_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "The `limit` or the `cursor` is none"}
-}
 
 _ROUNDS = 5
 """How often a page is filled up where entries of the index turn out to be of nothing."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, Field
@@ -19,16 +18,11 @@ from engine.schemas import SessionReply
 from engine.session_records import session_reply
 from shim.backends import Backend
 from shim.callers import Caller, caller_of
-from shim.errors import ErrorReply
 from shim.links import Links
-from shim.pages import CURSOR, LIMIT, PAGE_ERRORS, PageAsked, page_of
+from shim.pages import CURSOR, LIMIT, PageAsked, page_of
 from shim.serving import respond
 from shim.session_id import demand_session_id
 from shim.thumbnails import PICTURE, Thumbnails
-
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": ErrorReply, "description": "Session not found, or it isn't ready"}
-}
 
 
 class SessionState(SessionReply):
@@ -84,9 +78,7 @@ def session_list_routes(listed: SessionList, thumbnails: Thumbnails) -> APIRoute
     """GET /api/v1/sessions and a session's thumbnail."""
     router = APIRouter(prefix="/api/v1", tags=["Sessions"])
 
-    @router.get(
-        "/sessions", summary="List the sessions, newest first.", response_model_exclude_none=True, responses=PAGE_ERRORS
-    )
+    @router.get("/sessions", summary="List the sessions, newest first.", response_model_exclude_none=True)
     async def list_sessions(request: Request, limit: int = LIMIT, cursor: str | None = CURSOR) -> SessionPage:
         return await listed.page(PageAsked.of(limit, cursor), caller_of(request.scope))
 
@@ -103,7 +95,7 @@ def session_list_routes(listed: SessionList, thumbnails: Thumbnails) -> APIRoute
         summary="Serve the avatar's first frame with a face.",
         name="get_session_thumbnail",
         response_class=Response,
-        responses={**PICTURE, **_NOT_FOUND},
+        responses=PICTURE,
     )
     router.add_api_route(path, thumbnail, methods=["HEAD"], include_in_schema=False, name="head_session_thumbnail")
     return router

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from fastapi import APIRouter, Request
 from pydantic import TypeAdapter
@@ -16,8 +15,7 @@ from shim.backends import Backend
 from shim.bodies import SMALL_BODY_BYTES, Body, read_json_object
 from shim.browsers.reach import demand_own_session
 from shim.callers import caller_of
-from shim.errors import ErrorReply
-from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, KeyedRequests, RequestKey
+from shim.keyed_requests import KEY_PARAMETER, KeyedRequests, RequestKey
 from shim.openapi import body_of
 from shim.recent_sessions import RecentSessions
 from shim.replies import SessionCreated
@@ -26,14 +24,6 @@ from shim.session_list import SessionState
 from shim.session_status import SessionStatus
 
 _CREATED = TypeAdapter(SessionCreated)
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Session not found"}}
-_CREATION: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "Invalid avatar path"},
-    403: {"model": ErrorReply, "description": "The operator has blocked the avatar"},
-    409: {"model": ErrorReply, "description": "The `session_id` is taken by a session with another avatar"},
-    500: {"model": ErrorReply, "description": "Server error"},
-    503: {"model": ErrorReply, "description": "Too many avatars wait to be prepared: see Retry-After"},
-}
 
 
 def session_routes(
@@ -51,7 +41,6 @@ def session_routes(
         "/create",
         summary="Create a new session and prepare the avatar.",
         openapi_extra={**body_of(CreateSession, required=False, example={"avatar_video_path": None}), **KEY_PARAMETER},
-        responses={**_CREATION, **KEY_ERRORS},
     )
     async def create_session(request: Request) -> SessionCreated:
         given = await read_json_object(request, SMALL_BODY_BYTES)
@@ -74,13 +63,12 @@ def session_routes(
         "/{session_id}/status",
         summary="Get the status of a session.",
         response_model_exclude_none=True,
-        responses=_NOT_FOUND,
     )
     async def get_session_status(request: Request, session_id: str) -> SessionState:
         demand_session_id(session_id)
         return await status.of(session_id, caller_of(request.scope))
 
-    @router.delete("/{session_id}", summary="Delete a session and clean up resources.", responses=_NOT_FOUND)
+    @router.delete("/{session_id}", summary="Delete a session and clean up resources.")
     async def delete_session(request: Request, session_id: str) -> DeleteReply:
         demand_session_id(session_id)
         owner = caller_of(request.scope).owner

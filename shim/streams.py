@@ -23,10 +23,10 @@ from shim.browsers.tokens import answered_subprotocol
 from shim.callers import caller_of
 from shim.errors import Failure, GenerationFailed, failure_of, log_failure
 from shim.files import PREFIX, reply_of
-from shim.generate import EXAMPLE, GENERATE_ERRORS
+from shim.generate import EXAMPLE
 from shim.generations import Generations
 from shim.jobs.later import ASYNC_REPLIES, IsAsync, LaterJobs
-from shim.keyed_requests import KEY_ERRORS, KEY_PARAMETER, refuse_key
+from shim.keyed_requests import KEY_PARAMETER, refuse_key
 from shim.leaving import client_left, while_connected
 from shim.links import Links
 from shim.openapi import body_of
@@ -58,8 +58,6 @@ def stream_routes(
         response_class=Response,
         openapi_extra={**body_of(Generate, required=True, example=EXAMPLE), **KEY_PARAMETER},
         responses={
-            **GENERATE_ERRORS,
-            **KEY_ERRORS,
             **ASYNC_REPLIES,
             200: {"description": "The video as it is made.", **_VIDEO},
         },

@@ -9,7 +9,6 @@ from engine.avatar.manifest import THUMBNAIL
 from engine.avatar.shelf import Shelf
 from engine.records import SessionRecord
 from engine.store.protocol import ObjectStore
-from shim.errors import ErrorReply
 from shim.ranges import Validators
 from shim.refusals import OutputNotFound
 from shim.serving import ServedFile
@@ -18,7 +17,6 @@ PICTURE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The picture.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The part of it that Range asks for."},
     304: {"description": "The client has this version."},
-    416: {"model": ErrorReply, "description": "No byte of the picture is in the range"},
 }
 """The replies of a picture's path."""
 

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel
 
 from engine.speech.catalogue import CatalogueModel, CatalogueVoice
 from shim.catalogues import Catalogues
-from shim.errors import ErrorReply
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    500: {"model": ErrorReply, "description": "The service has no voice, or its account is set up wrongly"},
-    503: {"model": ErrorReply, "description": "The list can't be had for the moment: see Retry-After"},
-}
 
 
 class VoicesReply(BaseModel):
@@ -37,9 +31,7 @@ def voice_routes(catalogues: Catalogues) -> APIRouter:
     """GET /api/v1/voices and /api/v1/models."""
     router = APIRouter(prefix="/api/v1", tags=["Voices"])
 
-    @router.get(
-        "/voices", summary="List the voices that can speak.", response_model_exclude_none=True, responses=_ERRORS
-    )
+    @router.get("/voices", summary="List the voices that can speak.", response_model_exclude_none=True)
     async def list_voices() -> VoicesReply:
         catalogue = await catalogues.current()
         return VoicesReply.model_validate(catalogue.model_dump())
@@ -48,7 +40,6 @@ def voice_routes(catalogues: Catalogues) -> APIRouter:
         "/models",
         summary="List the models that voices speak with.",
         response_model_exclude_none=True,
-        responses=_ERRORS,
     )
     async def list_models() -> ModelsReply:
         catalogue = await catalogues.current()

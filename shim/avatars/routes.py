@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -18,9 +17,8 @@ from shim.avatars.replies import AvatarDeleted, AvatarPage, AvatarReply, UploadA
 from shim.avatars.stored import StoredAvatars
 from shim.bodies import SMALL_BODY_BYTES, read_json_object
 from shim.callers import caller_of
-from shim.errors import ErrorReply
 from shim.multipart import FilePart, boundary_of, file_pieces
-from shim.pages import CURSOR, LIMIT, PAGE_ERRORS, PageAsked
+from shim.pages import CURSOR, LIMIT, PageAsked
 from shim.refusals import UploadTooLarge
 from shim.serving import respond
 from shim.thumbnails import PICTURE
@@ -50,21 +48,8 @@ _UPLOAD = {"requestBody": {"required": True, "content": _BODIES}}
 _CONTENT = {
     "requestBody": {
         "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary", "minLength": 1}}},
     }
-}
-_TAKEN: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "No file came, or not all of it"},
-    413: {"model": ErrorReply, "description": "The file is too large"},
-    503: {"model": ErrorReply, "description": "Too many uploads at once: see Retry-After"},
-}
-_CONSENT: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorReply, "description": "The server needs `consent`, and it wasn't stated"}
-}
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {404: {"model": ErrorReply, "description": "Avatar not found"}}
-_INCOMPLETE: dict[int | str, dict[str, Any]] = {
-    409: {"model": ErrorReply, "description": "The file has not arrived, or not all of it"},
-    413: {"model": ErrorReply, "description": "The file is larger than the limit, and was removed"},
 }
 
 
@@ -86,7 +71,6 @@ def _add_uploading(router: APIRouter, avatars: StoredAvatars, announced: Announc
         "the file goes, and `POST .../complete` then makes an avatar of it.",
         response_model_exclude_none=True,
         openapi_extra=_UPLOAD,
-        responses={**_TAKEN, **_CONSENT},
     )
     async def upload_avatar(request: Request) -> AvatarReply | UploadAddress:
         caller = caller_of(request.scope)
@@ -105,7 +89,6 @@ def _add_large_uploading(
         summary="Send an announced file, where its `upload_url` is a path of this server.",
         status_code=204,
         openapi_extra=_CONTENT,
-        responses={**_TAKEN, **_NOT_FOUND},
     )
     async def put_avatar_content(request: Request, avatar_id: str) -> None:
         expected = await asyncio.to_thread(announced.expected, avatar_id, caller_of(request.scope))
@@ -116,7 +99,6 @@ def _add_large_uploading(
         "/{avatar_id}/complete",
         summary="Make an avatar of an announced file that has arrived.",
         response_model_exclude_none=True,
-        responses={**_NOT_FOUND, **_INCOMPLETE},
     )
     async def complete_avatar(request: Request, avatar_id: str) -> AvatarReply:
         caller = caller_of(request.scope)
@@ -124,7 +106,7 @@ def _add_large_uploading(
 
 
 def _add_looking(router: APIRouter, avatars: StoredAvatars) -> None:
-    @router.get("", summary="List the avatars, newest first.", response_model_exclude_none=True, responses=PAGE_ERRORS)
+    @router.get("", summary="List the avatars, newest first.", response_model_exclude_none=True)
     async def list_avatars(request: Request, limit: int = LIMIT, cursor: str | None = CURSOR) -> AvatarPage:
         return await avatars.page(PageAsked.of(limit, cursor), caller_of(request.scope))
 
@@ -132,7 +114,6 @@ def _add_looking(router: APIRouter, avatars: StoredAvatars) -> None:
         "/{avatar_id}",
         summary="Get what is known of an avatar.",
         response_model_exclude_none=True,
-        responses=_NOT_FOUND,
     )
     async def get_avatar(request: Request, avatar_id: str) -> AvatarReply:
         caller = caller_of(request.scope)
@@ -149,7 +130,7 @@ def _add_looking(router: APIRouter, avatars: StoredAvatars) -> None:
         summary="Serve the avatar's first frame with a face.",
         name="get_avatar_thumbnail",
         response_class=Response,
-        responses={**PICTURE, **_NOT_FOUND},
+        responses=PICTURE,
     )
     router.add_api_route(
         "/{avatar_id}/thumbnail", thumbnail, methods=["HEAD"], include_in_schema=False, name="head_avatar_thumbnail"
@@ -162,7 +143,6 @@ def _add_deleting(router: APIRouter, avatars: StoredAvatars, announced: Announce
         summary="Delete an avatar, and what was prepared of it unless a session uses that.",
         description="Sessions that are ready go on speaking. One that is still being prepared goes on where its file "
         "was read already, and else ends with `avatar_not_found`.",
-        responses=_NOT_FOUND,
     )
     async def delete_avatar(request: Request, avatar_id: str) -> AvatarDeleted:
         caller = caller_of(request.scope)

@@ -22,19 +22,10 @@ from shim.browsers.origins import Origins, is_origin
 from shim.browsers.spending import TokenCounts
 from shim.browsers.tokens import BrowserTokens
 from shim.callers import Caller, Grant, caller_of
-from shim.errors import ErrorReply
 from shim.refusals import Forbidden, StoredAvatarNotFound
 
 MOST_ORIGINS = 10
 _EXAMPLE = {"session_id": "550e8400-e29b-41d4-a716-446655440000", "origins": ["https://shop.example"], "generations": 3}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "A field is wrong, or an origin is none of CORS_ORIGINS"},
-    403: {"model": ErrorReply, "description": "Tokens are minted for keys alone"},
-    404: {"model": ErrorReply, "description": "The session or avatar is not there"},
-    413: {"model": ErrorReply, "description": "The body is too large"},
-    503: {"model": ErrorReply, "description": "The storage is away: see Retry-After"},
-}
-
 Origin = Annotated[str, StringConstraints(max_length=255)]
 
 
@@ -130,7 +121,6 @@ def token_routes(mint: Mint) -> APIRouter:
         "generations are used up. A page sends it as `Authorization: Bearer`, and to a WebSocket as one of the "
         "subprotocols `talking-avatar` and `token.<token>`.",
         openapi_extra=_BODY,
-        responses=_ERRORS,
     )
     async def create_token(request: Request, response: Response) -> TokenReply:
         asked = _parsed(await read_json_object(request, SMALL_BODY_BYTES))

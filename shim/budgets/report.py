@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,7 +17,6 @@ from engine.store.protocol import ObjectStore
 from shim.budgets.check import day_end
 from shim.budgets.settings import Budget
 from shim.callers import Caller, caller_of
-from shim.errors import ErrorReply
 from shim.refusals import Forbidden
 
 MOST_DAYS = 366
@@ -39,10 +38,6 @@ _EXAMPLE: JsonDict = {
     "budget": {"concurrent_jobs": 2, "gpu_seconds_per_day": 600, "speech_characters_per_day": 20000},
     "left": {"gpu_seconds": 538.25, "speech_characters": 17790},
     "resets_at": "2026-11-23T00:00:00Z",
-}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorReply, "description": "`days` is out of range"},
-    403: {"model": ErrorReply, "description": "Tokens for browsers, and links, don't show it"},
 }
 
 
@@ -116,7 +111,6 @@ def usage_routes(
         "/usage",
         summary="What was used by day, and what is left of today's budget.",
         response_model_exclude_none=True,
-        responses=_ERRORS,
     )
     async def usage(
         request: Request,

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from shim.callers import Caller, caller_of
-from shim.errors import ErrorReply
 from shim.refusals import Forbidden
 from shim.webhooks.signature import WebhookSecrets
 
@@ -31,7 +30,6 @@ def webhook_routes(secrets: WebhookSecrets) -> APIRouter:
         summary="Get the secret that your webhooks are signed with.",
         description="It is always the same for one owner of keys, and no other's. Where everybody is let in, there is "
         "one for all. A browser's token doesn't get it.",
-        responses={403: {"model": ErrorReply, "description": "The caller has only a browser's token"}},
     )
     async def get_secret(request: Request, response: Response) -> SecretReply:
         caller = caller_of(request.scope)

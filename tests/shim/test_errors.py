@@ -16,7 +16,7 @@ CREATE = "/api/v1/session/create"
 
 
 def test_the_routers_404_and_405_have_the_form(server: Server) -> None:
-    for path in ("/", "/api/v1", "/api/v1/session", "/nope", "/docs/assets/nope.js"):
+    for path in ("/api/v1", "/api/v1/session", "/nope", "/docs/assets/nope.js"):
         error_of(server.http.get(path), 404, "not_found")
     refused = server.http.put(CREATE)
     error_of(refused, 405, "method_not_allowed")
