@@ -1,8 +1,8 @@
 """Clients that poll, in a process of their own: `python -m bench.polling_clients HOST PORT CLIENTS RATE SECONDS`.
 
 Each has a connection and a session, and asks for its status at its appointed times, whether the last answer came early
-or late. An answer's time runs from when its request was due: one that could only be sent late, because the one before it
-was still out, counts as slow. What is measured is printed as JSON.
+or late. An answer's time runs from when its request was due: one that could only be sent late, because the one before
+it was still out, counts as slow. What is measured is printed as JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +31,11 @@ class Taken:
     seconds: list[float] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     failed: int = 0
+
+    def forget(self) -> None:
+        self.seconds.clear()
+        self.late.clear()
+        self.failed = 0
 
 
 class Client(asyncio.Protocol):
@@ -111,19 +116,28 @@ PATIENCE_SECONDS = 10.0
 
 
 async def poll(load: Load) -> Taken:
+    """Each client has asked once, uncounted, before anything is measured: a session that nobody has asked for yet has
+    to be read first, and its client waits for the store."""
     taken = Taken()
     clients = [await _connected(load, number, taken) for number in range(load.clients)]
+    await _ask(clients, load.clients, load.rate)
+    taken.forget()
+    await _ask(clients, int(load.rate * load.seconds), load.rate)
+    taken.failed += sum(client.is_waiting for client in clients)
+    return taken
+
+
+async def _ask(clients: Sequence[Client], requests: int, rate: float) -> None:
+    """So many requests, of the clients in turn, and their answers."""
     began = time.perf_counter() + 0.1
-    for number in range(int(load.rate * load.seconds)):
-        due = began + number / load.rate
+    for number in range(requests):
+        due = began + number / rate
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        clients[number % load.clients].ask(due)
+        clients[number % len(clients)].ask(due)
     end = time.perf_counter() + PATIENCE_SECONDS
     while any(client.is_waiting for client in clients) and time.perf_counter() < end:  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    taken.failed += sum(client.is_waiting for client in clients)
-    return taken
 
 
 async def _connected(load: Load, number: int, taken: Taken) -> Client:
