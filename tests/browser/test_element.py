@@ -13,6 +13,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from shim.auth.keys import hash_of, mint
 from tests.browser.other_site import OtherSite, other_site
+from tests.servers.endpoint import S3Endpoint
+from tests.shim.backends import BACKENDS
 from tests.shim.server_process import Server
 from tests.worker.clips import talking_head
 from tests.worker.worker_process import REPOSITORY, Ground
@@ -130,6 +132,22 @@ def test_the_ten_lines_of_the_readme_play_from_another_origin(embedded: Callable
     made = server.stored.job(seen["job"])["result"]
     assert seen["names"] == ["begin", "play", "end"]
     assert seen["frames"] == made["frames"] > 50
+
+
+def test_in_front_of_an_endpoint_it_plays_without_a_token_for_pages_of_this_machine(
+    chromium: Browser, site: OtherSite, moto: S3Endpoint, tmp_path: Path
+) -> None:
+    ground = Ground(tmp_path, talking_head(tmp_path / "tiny.mp4")).make()
+    with BACKENDS["endpoint"](ground, moto) as server, chromium.new_context() as context:
+        page = context.new_page()
+        site.page = PAGE.format(server=server.url, session=server.ready(), token="")
+        page.goto(site.origin)
+        page.evaluate(WATCH)
+        page.mouse.click(5, 5)
+        spoken = page.evaluate(SPOKEN, TEXT)
+    assert spoken["names"] == ["begin", "play", "end"]
+    assert spoken["frames"] == spoken["reply"]["frames"] > 50
+    assert spoken["captions"]
 
 
 @pytest.mark.parametrize(

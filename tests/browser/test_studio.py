@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, ConsoleMessage, Page, WebSocketRoute, expect
 
 from shim.auth.keys import hash_of, mint
 from tests.shim.server_process import Server
@@ -117,7 +117,9 @@ def test_an_uploaded_face_speaks_while_its_video_is_made(studio: Page, server: S
     expect(studio.locator("#avatar-ready")).to_be_visible(timeout=30_000)
     expect(studio.locator("#avatar-facts")).to_contain_text("256")
     assert_box_on_picture(studio)
-    say(studio)
+    # Long enough to be still in the making when it begins, and not to be waited for in full.
+    studio.evaluate("player.addEventListener('play', () => (player.video.playbackRate = 3))")
+    say(studio, " ".join([TEXT] * 3))
     wait_until(studio, "done")
     seen: dict[str, Any] = studio.evaluate("seen")
     assert seen["events"] == ["begin", "play", "end"]
@@ -217,9 +219,26 @@ def test_stopping_cancels_the_job(studio: Page, server: Server) -> None:
     wait_for(studio, "window.job")
     studio.get_by_role("button", name="Stop", exact=True).click()
     job = studio.evaluate("window.job")
-    studio.wait_for_timeout(300)
-    assert server.stored.job(job)["state"] != "done"
+    end = time.monotonic() + WAIT_SECONDS
+    while (state := server.stored.job(job)["state"]) == "running":
+        assert time.monotonic() < end
+        studio.wait_for_timeout(50)
+    assert state == "cancelled"
     expect(studio.locator("#toolbar")).to_be_hidden()
+    expect(studio.get_by_role("alert")).to_have_count(0)
+
+
+def test_a_connection_that_breaks_is_told_beneath_the_video(studio: Page) -> None:
+    def break_off(route: WebSocketRoute) -> None:
+        server = route.connect_to_server()
+        server.on_message(lambda message: route.send(message) if isinstance(message, str) else route.close(code=1011))
+
+    use_default_avatar(studio)
+    studio.route_web_socket("**/text-to-video-stream", break_off)
+    say(studio)
+    expect(studio.locator("#stage-error")).to_contain_text("The connection broke")
+    expect(studio.locator("#text-error")).to_be_hidden()
+    expect(studio.get_by_role("button", name="Make the video")).to_be_enabled()
 
 
 def test_errors_are_sentences_beside_what_caused_them(studio: Page, tmp_path: Path) -> None:
@@ -269,6 +288,7 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_forgotten(page: Page, keyed_ser
     dialog.get_by_label("Key or token").fill("wrong")
     dialog.get_by_role("button", name="Continue").click()
     expect(page.locator("#access-error")).to_contain_text("does not take this one")
+    assert_sound(page)
     dialog.get_by_label("Key or token").fill(key)
     dialog.get_by_role("button", name="Continue").click()
     expect(dialog).to_be_hidden()
@@ -286,6 +306,21 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_forgotten(page: Page, keyed_ser
     assert page.evaluate("JSON.stringify(localStorage)").find(key) == -1
     page.get_by_role("button", name="Forget key").click()
     expect(dialog).to_be_visible()
+
+
+def test_whoever_has_no_key_at_first_is_asked_when_one_is_needed(page: Page, keyed_server: Server, key: str) -> None:
+    page.goto(keyed_server.url)
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Not now").click()
+    expect(page.locator("#avatar-error")).to_contain_text("key")
+    expect(page.locator("#voice-error")).to_contain_text("key")
+    expect(dialog).to_be_hidden()
+    page.get_by_role("button", name="Use the default avatar").click()
+    dialog.get_by_label("Key or token").fill(key)
+    page.keyboard.press("Enter")
+    expect(page.locator("#avatar-ready")).to_be_visible(timeout=30_000)
+    expect(page.locator("#voice-error")).to_be_hidden()
+    expect(page.locator("#avatar-error")).to_be_hidden()
 
 
 def test_consent_is_asked_for_where_it_is_needed(page: Page, keyed_server: Server, key: str, tmp_path: Path) -> None:
@@ -378,6 +413,8 @@ def test_every_state_fits_its_screen_and_is_accessible(chromium: Browser, server
 def assert_sound(page: Page) -> None:
     """Nothing scrolls sideways, and axe finds nothing serious in either look."""
     assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    # Colours on their way from one look to the other have no contrast to hold.
+    page.emulate_media(reduced_motion="reduce")
     for look in LOOKS:
         page.evaluate("look => document.documentElement.dataset.look = look", look)
         found = Axe().run(page).response["violations"]

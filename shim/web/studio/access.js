@@ -8,6 +8,10 @@ const REFUSED = "The server does not take this one. Check it, and paste it again
 export class Access {
   #client;
   #asked = null;
+  #declined = false;
+
+  /** Called when a key comes after the page had begun without one. */
+  onLateKey = () => {};
 
   constructor(client) {
     this.#client = client;
@@ -17,14 +21,17 @@ export class Access {
     this.#show();
   }
 
-  /** Do it, and again with a key each time that the server answers 401. */
-  async with(work) {
+  /**
+   * Do it, and again with a key each time that the server answers 401. What nobody has clicked for is `quiet`: whoever
+   * has declined to give a key isn't asked again for it.
+   */
+  async with(work, { quiet = false } = {}) {
     for (;;) {
       const shown = this.#client.key;
       try {
         return await work();
       } catch (error) {
-        if (error.status !== 401) throw error;
+        if (error.status !== 401 || (quiet && this.#declined)) throw error;
         // Somebody else may have been asked meanwhile.
         if (this.#client.key === shown && !(await this.#ask(shown ? REFUSED : null))) throw error;
       }
@@ -58,7 +65,10 @@ export class Access {
         resolve(true);
         dialog.close();
       };
-      dialog.onclose = () => resolve(false);
+      dialog.onclose = () => {
+        this.#declined = !this.#client.key;
+        resolve(false);
+      };
     });
   }
 
@@ -66,6 +76,8 @@ export class Access {
     this.#client.key = key;
     sessionStorage.setItem(KEY, key);
     this.#show();
+    if (this.#declined) this.onLateKey();
+    this.#declined = false;
   }
 
   #show() {

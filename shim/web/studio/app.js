@@ -21,15 +21,15 @@ const avatar = new AvatarCard(client, access, (session) => {
 
 async function make(request, label) {
   try {
-    history.add(await stage.make(request, label));
+    const take = await stage.make(request, label);
+    if (take) history.add(take);
   } catch (error) {
     if (!isStopped(error)) script.tellError(sentenceOf(error));
   }
 }
 
-async function learn() {
+async function learnLimits() {
   try {
-    stage.applyHealth(await client.health());
     const limits = await access.with(() => client.limits());
     avatar.apply(limits);
     script.apply(limits);
@@ -38,5 +38,11 @@ async function learn() {
   }
 }
 
-await learn();
-await Promise.all([avatar.restore(), fillVoices(client, access)]);
+/** Again when a key came that was not given at first. */
+async function start() {
+  await learnLimits();
+  await Promise.all([avatar.restore(), fillVoices(client, access)]);
+}
+
+access.onLateKey = start;
+await Promise.all([stage.learnRenderer(), start()]);

@@ -45,7 +45,7 @@ export class AvatarCard {
   /** The faces of sessions that are ready, each once. */
   async #offerBefore() {
     try {
-      const { sessions } = await this.#access.with(() => this.#client.sessions({ limit: 50 }));
+      const { sessions } = await this.#access.with(() => this.#client.sessions({ limit: 50 }), { quiet: true });
       const faces = new Map();
       for (const session of sessions.filter(({ status, avatar }) => status === "ready" && avatar)) {
         const face = JSON.stringify(session.avatar);
@@ -54,6 +54,7 @@ export class AvatarCard {
       const offers = [...faces.values()].slice(0, SHOWN_BEFORE).map((session) => made("li", {}, this.#offer(session)));
       $("before").replaceChildren(...offers);
       $("before-part").hidden = !offers.length;
+      tellError("before-error", null);
     } catch (error) {
       $("before-part").hidden = false;
       tellError("before-error", sentenceOf(error));

@@ -146,8 +146,12 @@ export class Stage {
     $("renderer").textContent = `renderer: ${renderer}`;
   }
 
-  applyHealth({ renderer }) {
-    this.#showRenderer(renderer);
+  async learnRenderer() {
+    try {
+      this.#showRenderer((await this.#client.health()).renderer);
+    } catch (error) {
+      this.#showError(error);
+    }
   }
 
   #showError(error) {

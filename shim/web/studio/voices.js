@@ -8,8 +8,8 @@ const sample = new Audio();
 /** Fill both lists. A server without them has no such path, and then nothing is shown. */
 export async function fillVoices(client, access) {
   await Promise.all([
-    fill("voice", () => access.with(() => client.voices())),
-    fill("model", () => access.with(() => client.models())),
+    fill("voice", () => access.with(() => client.voices(), { quiet: true })),
+    fill("model", () => access.with(() => client.models(), { quiet: true })),
   ]);
 }
 
@@ -18,6 +18,8 @@ async function fill(id, list) {
   try {
     const offered = (await list()).filter((offer) => offer.available !== false);
     $(id).replaceChildren(...offered.map(optionOf));
+    $(id).disabled = false;
+    tellError(`${id}-error`, null);
     part.hidden = offered.length === 0;
     if (id === "voice") offerSamples(offered);
   } catch (error) {
@@ -40,7 +42,7 @@ function offerSamples(voices) {
     sample.pause();
     button.hidden = !address();
   };
-  button.addEventListener("click", async () => {
+  button.onclick = async () => {
     if (!sample.paused) return sample.pause();
     sample.src = address();
     try {
@@ -49,10 +51,9 @@ function offerSamples(voices) {
     } catch (error) {
       if (error.name !== "AbortError") tellError("voice-error", "The sample can't be played. The voice itself may well work.");
     }
-  });
-  for (const name of ["play", "pause", "ended"])
-    sample.addEventListener(name, () =>
-      button.querySelector("use").setAttribute("href", `/web/icons.svg#${sample.paused ? "play" : "stop"}`));
-  $("voice").addEventListener("change", show);
+  };
+  sample.onplay = sample.onpause = () =>
+    button.querySelector("use").setAttribute("href", `/web/icons.svg#${sample.paused ? "play" : "stop"}`);
+  $("voice").onchange = show;
   show();
 }
