@@ -33,7 +33,7 @@ _BESIDE: dict[type[BaseModel], dict[str, Any]] = {
 """Fields that the paths take beside those of the action."""
 _NEVER = ("HTTPValidationError", "ValidationError")
 _SCHEMES: dict[str, dict[str, Any]] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token: of POST /tokens, or the operator's."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key, or a token: a browser's or the operator's."},
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key."},
 }
 
