@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from talking_avatar import TalkingAvatarError
 
-from tests.client.clients import Opening
+from tests.client.clients import CLIENTS, Opening
 from tests.servers.faulty_proxy import Fault, FaultyProxy
 from tests.shim.server_process import Server
 from tests.shim.waiting import wait_until
@@ -17,6 +17,12 @@ from tests.worker.clips import hum, wav_base64
 from tests.worker.worker_process import Ground
 
 Told = list[tuple[str, float]]
+
+
+@pytest.fixture
+def opening(server: Server) -> Opening:
+    """One form for each backend: the logic is the same, and test_retries.py has both of all of it."""
+    return CLIENTS["waiting" if server.queue is None else "in-loop"]
 
 
 @pytest.fixture
@@ -111,6 +117,28 @@ def test_an_upload_and_a_file_whose_connections_break_are_sent_again(
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_job_is_waited_for_and_another_is_cancelled(
+    server: Server, proxy: FaultyProxy, opening: Opening, sound: Path, tmp_path: Path
+) -> None:
+    session = server.ready()
+    told: Told = []
+    proxy.faults += [Fault("POST", "lose answer", "async=true"), Fault("GET", "cut answer", "/jobs/")]
+    with opening(proxy.url) as avatar:
+        job = avatar.submit(session, audio=sound, metadata={"order": 8})
+        video = avatar.wait(job, progress=noted(told))
+        assert told[-1] == ("done", 1.0)
+        assert (video.session_id, video.raw["metadata"]) == (session, {"order": 8})
+        assert avatar.save_video(video, tmp_path / "v.mp4").read_bytes()[4:8] == b"ftyp"
+        assert avatar.job(job).status == "done"
+        other = avatar.submit(session, "I would go on for a long while, if only somebody listened. " * 20)
+        assert avatar.cancel(other).status in ("queued", "running", "cancelled")
+        with pytest.raises(TalkingAvatarError) as cancelled:
+            avatar.wait(other)
+    assert cancelled.value.code == "interrupted"
+    submitted = {seen.headers["Idempotency-Key"] for seen in proxy.seen if "async=true" in seen.path}
+    assert len(submitted) == 2
+
+
 def test_a_stream_is_watched_and_left(server: Server, opening: Opening, sound: Path) -> None:
     session = server.ready()
     with opening(server.url) as avatar:
@@ -131,8 +159,9 @@ def test_a_stream_that_is_refused_says_why(server: Server, opening: Opening) -> 
     assert refused.value.code == "session_not_found"
 
 
-def test_a_stream_that_breaks_and_a_server_that_is_gone_are_told(fresh_ground: Ground, opening: Opening) -> None:
-    with Server(fresh_ground) as server, opening(server.url, patience=0) as avatar:
+@pytest.mark.parametrize("form", sorted(CLIENTS))
+def test_a_stream_that_breaks_and_a_server_that_is_gone_are_told(fresh_ground: Ground, form: str) -> None:
+    with Server(fresh_ground) as server, CLIENTS[form](server.url, patience=0) as avatar:
         pieces = avatar.stream(server.ready(), "I would go on for a long while. " * 20)
         next(pieces)
         server.kill()
