@@ -26,7 +26,7 @@ from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
 from engine.store.local import LocalStore
 from shim.app import Service, create_app
-from shim.backends import Fragment, Made, StreamEvent
+from shim.backends import Fragment, KeptJob, Made, Queued, StreamEvent
 from shim.errors import GenerationFailed
 from shim.settings import ShimSettings
 from tests.shim.errors import assert_form, error_of
