@@ -1,16 +1,23 @@
-# syntax=docker/dockerfile:1.7
+# syntax=docker/dockerfile:1.10
 #
-# The worker as a RunPod serverless image. Build for the platform that RunPod runs:
+# The images that are deployed. Build for the platform that RunPod runs:
 #
-#     docker build --platform linux/amd64 -t talking-avatar .
+#     docker build --platform linux/amd64 -t talking-avatar .                        the worker, for a queue
+#     docker build --platform linux/amd64 -t talking-avatar-api --target shim .      the REST server before it
+#     docker build --platform linux/amd64 -t talking-avatar-lb --target balanced .   both in one, for load balancing
 #
-# or, without torch and weights, for the renderer that needs no GPU:
+# The worker without weights, for WEIGHTS_DIR on a network volume:   --build-arg WEIGHTS=none
+# and without torch, for the renderer that needs no GPU:
 #
 #     docker build --platform linux/amd64 -t talking-avatar:preview \
 #       --build-arg RENDERER=preview --build-arg REQUIREMENTS=requirements-local.txt --build-arg WEIGHTS=none .
 #
 # Layers go from what changes seldom to what changes often: dependencies, weights, default avatar, code.
+# docs/deploy.md has their sizes.
 
+# A tag moves. A release is built with the digest that its workflow finds behind the tag, and says it in the image's
+# label org.opencontainers.image.base.name. By hand: docker buildx imagetools inspect python:3.11-slim-bookworm, and
+#     --build-arg PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # --- What Python needs, in a virtual environment of its own -----------------------------------------------------
@@ -56,12 +63,38 @@ COPY engine /build/engine
 WORKDIR /build
 RUN python -m builder.default_avatar --out /avatars/default.mp4
 
-# --- The worker --------------------------------------------------------------------------------------------------
-FROM ${PYTHON_IMAGE} AS worker
-ARG RENDERER=musetalk
+# --- The REST server: no torch, no OpenCV, no FFmpeg -------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS shim-dependencies
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+COPY builder/requirements-shim.txt /tmp/builder/
+RUN /opt/venv/bin/pip install -r /tmp/builder/requirements-shim.txt
+
+FROM ${PYTHON_IMAGE} AS shim
+ARG PYTHON_IMAGE
+LABEL org.opencontainers.image.base.name=${PYTHON_IMAGE}
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
+    HOST=0.0.0.0 \
+    PORT=8000
+COPY --from=shim-dependencies /opt/venv /opt/venv
+WORKDIR /app
+COPY LICENSE ./
+COPY worker worker
+COPY engine engine
+COPY shim shim
+RUN python -m compileall -q /app
+USER nobody
+EXPOSE 8000
+CMD ["python", "-m", "shim"]
+
+# --- What draws -------------------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS drawing
+ARG PYTHON_IMAGE
+ARG RENDERER=musetalk
+LABEL org.opencontainers.image.base.name=${PYTHON_IMAGE}
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     HF_HUB_OFFLINE=1 \
     RUNPOD_DEBUG_LEVEL=INFO \
     RENDERER=${RENDERER} \
@@ -80,8 +113,24 @@ COPY --from=packed /loaded /weights
 COPY --from=dependencies /opt/venv /opt/venv
 COPY --from=avatar /avatars /app/avatars
 WORKDIR /app
-COPY handler.py test_input.json LICENSE ./
+COPY LICENSE ./
 COPY worker worker
 COPY engine engine
+
+# --- Both in one, for load-balancing endpoints: the REST server with the engine in its process --------------------
+FROM drawing AS balanced
+COPY builder/requirements-shim.txt /tmp/builder/
+RUN pip install --no-cache-dir -r /tmp/builder/requirements-shim.txt
+COPY shim shim
+RUN python -m compileall -q /app
+# The balancer sends requests, and asks /ping, at this port.
+ENV HOST=0.0.0.0 \
+    PORT=80
+CMD ["python", "-m", "shim"]
+
+# --- The worker, last: it is what is built where no target can be named --------------------------------------------
+FROM drawing AS worker
+COPY handler.py test_input.json ./
+RUN python -m compileall -q /app
 # Python is process 1: when it ends the container ends, and no orphaned heartbeat goes on.
 CMD ["python", "-u", "handler.py"]

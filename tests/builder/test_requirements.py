@@ -36,3 +36,16 @@ def test_the_tests_take_the_workers_networks() -> None:
 def test_gpl_speech_stays_out_of_the_worker() -> None:
     assert "espeakng-loader" in pins("requirements-local.txt")
     assert "espeakng-loader" not in pins("requirements.txt")
+
+
+def test_the_server_has_the_laptops_pins_and_nothing_that_draws() -> None:
+    server, local = pins("requirements-shim.txt"), pins("requirements-local.txt")
+    assert server == {name: local[name] for name in server}
+    drawing = {"torch", "opencv-python-headless", "av", "onnxruntime", "scikit-image", "c2pa-python", "runpod"}
+    assert not server.keys() & drawing
+
+
+def test_the_balanced_image_can_hold_both() -> None:
+    server, worker = pins("requirements-shim.txt"), pins("requirements.txt")
+    shared = server.keys() & worker.keys()
+    assert {name: server[name] for name in shared} == {name: worker[name] for name in shared}
