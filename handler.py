@@ -41,6 +41,7 @@ from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.boot import BootPhases, process_age, record_boot
 from worker.catalogue import keep_in_background
+from worker.polling import Polling
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.refresh import Refresh
 from worker.result import checked, failure
@@ -105,15 +106,21 @@ def serve(
     mode = sdk.mode_of(runpod, sys.argv[1:], environ)
     handler = make_handler(engine.run, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
     refresh = Refresh(settings.max_concurrency, lambda: engine.worn, sdk.jobs_held, sdk.leave)
+    polling = Polling(sdk.jobs_held)
+
+    def slots(current: int) -> int:
+        polling.end_if_done()
+        return refresh.slots(current)
 
     def start(chosen: sdk.Handler) -> None:
-        runpod.start({"handler": chosen, "concurrency_modifier": refresh.slots})
+        runpod.start({"handler": chosen, "concurrency_modifier": slots})
 
     try:
         if mode is sdk.Mode.LOCAL:
             sdk.quiet(runpod, environ)
             return local.run(start, handler, Path("outputs"), sys.stdout)
         sdk.register_checks(runpod, engine.checks())
+        sdk.polled_by(polling)
         record_boot(engine, phases, environ)
         keep_in_background(engine.store, choose_catalogue(settings), lambda: datetime.now(UTC))
         with engine.housekeeping():

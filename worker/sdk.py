@@ -13,6 +13,8 @@ from enum import Enum
 from types import ModuleType
 from typing import Any
 
+from worker.polling import Polling
+
 SEND_SECONDS = 10.0
 
 Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
@@ -82,6 +84,28 @@ def jobs_held() -> int:
     """How many jobs the SDK has: from when the queue handed them out until their results are delivered."""
     state = importlib.import_module("runpod.serverless.modules.worker_state")
     return int(state.JobsProgress().get_job_count())
+
+
+def polled_by(polling: Polling) -> None:
+    """Have ``polling`` stand between the SDK's loop and the queue, and take RunPod's signals.
+
+    On a signal the SDK by itself waits for its held polls to end, for up to 90 s, and never runs a job that one of them
+    still brings. A queue that is gone it asks without a pause. Called before the SDK is started.
+    """
+    scale = importlib.import_module("runpod.serverless.modules.rp_scale")
+    get_job, get_stop_signals = scale.get_job, scale.get_stop_signals
+
+    async def jobs(session: Any, count: int = 1) -> list[dict[str, Any]] | None:
+        return await polling.jobs(lambda: get_job(session, count))
+
+    async def stops(session: Any) -> list[str]:
+        return await polling.stops(lambda: get_stop_signals(session))
+
+    def leave_on_signal(scaler: Any, number: int, frame: object) -> None:
+        polling.leave(scaler.kill_worker)
+
+    scale.get_job, scale.get_stop_signals = jobs, stops
+    scale.JobScaler.handle_shutdown = leave_on_signal
 
 
 def leave() -> None:

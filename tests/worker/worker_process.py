@@ -131,6 +131,17 @@ class Worker:
         """Wait until the process has ended by itself."""
         return self._process.wait(seconds)
 
+    def terminate(self) -> None:
+        """Tell it to go, as RunPod does."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """Stop the process where it is, until ``thaw``: nothing in it runs, and its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """End the whole group: the SDK's heartbeat is a process of its own and would outlive the worker."""
         with suppress(ProcessLookupError):
