@@ -32,6 +32,9 @@ from engine.timebase import FRAME_RATE
 
 GOAL_MILLISECONDS = 50.0
 GOAL_RATE = 500
+ENDING_SECONDS = 2.0
+"""What the server may take to take the videos down that nobody watches any more."""
+
 REACHED_SHARE = 0.98
 """Of the requests that were due, so many have to have been answered for a rate to count as reached."""
 
@@ -159,7 +162,8 @@ class Report:
             ),
             notes=(
                 "Each client asks for a session of its own, so that no answer spares another's request: a session's "
-                "record is read at most once a second.",
+                "record is read at most once a second. The reading before each client's first poll is among the "
+                "requests, and what the server asks for itself.",
             ),
         )
 
@@ -202,6 +206,7 @@ def _beside_videos(server: PolledProcess, workload: Workload) -> tuple[Polled, t
     finally:
         for video in videos:
             video.leave()
+    time.sleep(ENDING_SECONDS)
     return polled, tuple(Made(video.frame_rate(began, ended), video.watched(ended).stalled) for video in videos)
 
 

@@ -75,6 +75,10 @@ class Client(asyncio.Protocol):
             self._taken.failed += 1
         self._send()
 
+    def close(self) -> None:
+        self._due.clear()
+        self._transport.close()
+
     @property
     def is_waiting(self) -> bool:
         return bool(self._due)
@@ -124,6 +128,8 @@ async def poll(load: Load) -> Taken:
     taken.forget()
     await _ask(clients, int(load.rate * load.seconds), load.rate)
     taken.failed += sum(client.is_waiting for client in clients)
+    for client in clients:
+        client.close()
     return taken
 
 
