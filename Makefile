@@ -21,7 +21,7 @@ test: .venv/requirements-test.txt avatars/default.mp4
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# The networks at their full size: less than ten minutes on two idle cores, and 10 GB of memory.
+# The networks at their full size, and thousands of requests: ten minutes on two idle cores, and 10 GB of memory.
 test-full: .venv/requirements-test.txt
 	$(BIN)/python -m pytest -m full
 

@@ -52,7 +52,7 @@ def schemathesis(server: Server, folder: Path, *options: str) -> dict[str, Any]:
     run = subprocess.run(
         [
             *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG)),
-            *("run", f"{server.url}/openapi.json", "--checks", "all", "--seed", "1", "--no-shrink", "--no-color"),
+            *("run", f"{server.url}/openapi.json", "--seed", "1", "--no-shrink", "--no-color"),
             *("--report", "json", "--report-json-path", str(report), *options),
         ],
         cwd=folder,
@@ -90,6 +90,7 @@ def test_some_hundred_requests(asked_about: Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(900)
 def test_thousands_of_requests(asked_about: Server, tmp_path: Path) -> None:
-    report = schemathesis(asked_about, tmp_path, "-n", "130")
+    report = schemathesis(asked_about, tmp_path, "-n", "140")
     assert_sound(asked_about, report, 5000)
