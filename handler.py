@@ -41,6 +41,7 @@ from engine.store.choose import choose_store
 from worker import local, logs, sdk
 from worker.boot import BootPhases, process_age, record_boot
 from worker.catalogue import keep_in_background
+from worker.delivery import Delivery
 from worker.polling import Polling
 from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.refresh import Refresh
@@ -121,6 +122,7 @@ def serve(
             return local.run(start, handler, Path("outputs"), sys.stdout)
         sdk.register_checks(runpod, engine.checks())
         sdk.polled_by(polling)
+        sdk.delivered_by(Delivery().transmit)
         record_boot(engine, phases, environ)
         keep_in_background(engine.store, choose_catalogue(settings), lambda: datetime.now(UTC))
         with engine.housekeeping():

@@ -47,6 +47,8 @@ REMEDIES: dict[type[EngineError], str] = {
     engine.WeightsDamaged: "The operator runs `python -m builder.fetch_models`, which fetches damaged files anew.",
     engine.InternalError: "Report it with the `request_id`, by which the log has all of it.",
     engine.ResultTooLarge: "The operator sets a bucket, or turns `INLINE_RESULTS` off.",
+    engine.ResultRefused: "The operator reads the worker's log; a result that is refused for its size needs a bucket.",
+    engine.KeepsCrashing: "Try another avatar or sound; the operator finds in the logs what its workers died of.",
     engine.SigningFailed: "The operator renews `C2PA_CERTIFICATE`; the log says what is wrong with it.",
     engine.Outage: "Wait for `Retry-After`, then send the same request again.",
     engine.StorageFull: "Try again later; the operator makes room on the disk.",

@@ -42,12 +42,15 @@
     - InternalError                 internal_error
       - BundleDamaged               internal_error
     - ResultTooLarge                result_too_large
+    - ResultRefused                 result_refused
+    - KeepsCrashing                 keeps_crashing
     - SigningFailed                 signing_failed
   - Outage                          503: a retry can help
     - StorageUnavailable            storage_unavailable
     - StorageFull                   storage_full
     - Overloaded                    overloaded
     - DeviceMemoryFull              gpu_memory_full
+    - DeviceFailed                  gpu_failed
     - Interrupted                   interrupted
     - PreparationInterrupted        preparation_interrupted
     - QueueUnavailable              queue_unavailable
@@ -333,6 +336,18 @@ class ResultTooLarge(OperatorError):
     code = "result_too_large"
 
 
+class ResultRefused(OperatorError):
+    """The queue takes no result of this job."""
+
+    code = "result_refused"
+
+
+class KeepsCrashing(OperatorError):
+    """The job's workers died over it, one after another."""
+
+    code = "keeps_crashing"
+
+
 class SigningFailed(OperatorError):
     """The finished video can't be signed with the operator's certificate, or the signature doesn't hold."""
 
@@ -371,6 +386,12 @@ class DeviceMemoryFull(Outage):
     """The GPU has no memory for even a smaller batch: another worker may have."""
 
     code = "gpu_memory_full"
+
+
+class DeviceFailed(Outage):
+    """The GPU has failed under this worker: another one works."""
+
+    code = "gpu_failed"
 
 
 class Interrupted(Outage):

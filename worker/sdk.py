@@ -24,6 +24,10 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 """Brings one progress update to where the caller sees it."""
 
 
+Transmit = Callable[[Any, str, str], Awaitable[None]]
+"""Posts a body, JSON text, to an address in the SDK's session; raises aiohttp's ClientError when it could not."""
+
+
 class Mode(Enum):
     """How the SDK is going to run the handler."""
 
@@ -92,10 +96,12 @@ def polled_by(polling: Polling) -> None:
     On a signal the SDK by itself waits for its held polls to end, for up to 90 s, and never runs a job that one of them
     still brings. A queue that is gone it asks without a pause. Called before the SDK is started.
     """
-    scale = importlib.import_module("runpod.serverless.modules.rp_scale")
+    scale: Any = importlib.import_module("runpod.serverless.modules.rp_scale")
     get_job, get_stop_signals = scale.get_job, scale.get_stop_signals
 
     async def jobs(session: Any, count: int = 1) -> list[dict[str, Any]] | None:
+        # The session is every request's: one that lay unused while the machine slept would be dead without a sign.
+        session.headers["Connection"] = "close"
         return await polling.jobs(lambda: get_job(session, count))
 
     async def stops(session: Any) -> list[str]:
@@ -106,6 +112,13 @@ def polled_by(polling: Polling) -> None:
 
     scale.get_job, scale.get_stop_signals = jobs, stops
     scale.JobScaler.handle_shutdown = leave_on_signal
+
+
+def delivered_by(transmit: Transmit) -> None:
+    """Have ``transmit`` bring results and progress to the queue: the SDK by itself gives up a result after three tries,
+    and one that the queue refuses at once, without a word to the job's caller."""
+    http: Any = importlib.import_module("runpod.serverless.modules.rp_http")
+    http._transmit = transmit
 
 
 def leave() -> None:

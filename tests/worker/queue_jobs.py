@@ -114,6 +114,7 @@ class QueueJobs:
         self.workers: set[str] = set()
         self.retried = 0
         self._stops: dict[str, list[str]] = {}
+        self._polls = 0
         self._changed = asyncio.Condition()
 
     async def submit(self, request: dict[str, Any], prefix: str = "") -> QueuedJob:
@@ -126,7 +127,13 @@ class QueueJobs:
         """Up to ``most`` jobs for the worker, as soon as there is one; none after ``hold`` seconds."""
         self.workers.add(worker)
         await self._tell()
-        return await self._until(lambda: self._hand_out(worker, most), hold) or []
+        begun = self._polls
+        return await self._until(lambda: self._hand_out(worker, most) if begun == self._polls else [], hold) or []
+
+    async def end_polls(self) -> None:
+        """Nobody who asks for jobs at the moment gets any: their connections are gone."""
+        self._polls += 1
+        await self._tell()
 
     async def stops(self, worker: str, hold: float) -> list[str]:
         """The ids of jobs that the worker is to stop, as soon as there is one; none after ``hold`` seconds."""

@@ -115,6 +115,14 @@ class QueueStandIn:
         """As the queue does with a job that ended a while ago."""
         del self._queue.jobs[job_id]
 
+    def forget_polls(self) -> None:
+        """As the queue does with polls whose connections it takes for dead: no job is handed to them."""
+        self._in_loop(self._queue.end_polls())
+
+    def refuse_connections(self) -> None:
+        """Be gone, for good."""
+        self._in_loop(self._runner.cleanup())
+
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 

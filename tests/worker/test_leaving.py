@@ -71,15 +71,18 @@ def test_a_busy_worker_finishes_reports_and_takes_no_more(
         endpoint.cancel(late)
 
 
-def test_a_job_whose_answer_was_on_its_way_is_run(ground: Ground, tmp_path: Path) -> None:
+def test_a_job_whose_answer_was_on_its_way_is_run(ground: Ground) -> None:
     """The queue has handed it out; the worker, frozen, hears of that and of the signal at the same time."""
-    with QueueStandIn(hold_seconds=60) as queue, closing(Endpoint(queue)) as endpoint:
-        with Worker(queue, ground, "late") as worker:
-            time.sleep(0.5)
-            worker.freeze()
-            late = endpoint.run({"action": "status"})
-            wait_for(lambda: queue.handed_to(late) == ("late",))
-            worker.terminate()
-            worker.thaw()
-            assert endpoint.ended(late, 5)["status"] == "COMPLETED"
-            assert worker.exit_code(5) == 0
+    with (
+        QueueStandIn(hold_seconds=60) as queue,
+        closing(Endpoint(queue)) as endpoint,
+        Worker(queue, ground, "late") as worker,
+    ):
+        time.sleep(0.5)
+        worker.freeze()
+        late = endpoint.run({"action": "status"})
+        wait_for(lambda: queue.handed_to(late) == ("late",))
+        worker.terminate()
+        worker.thaw()
+        assert endpoint.ended(late, 5)["status"] == "COMPLETED"
+        assert worker.exit_code(5) == 0

@@ -148,6 +148,15 @@ class Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def processor_seconds(self) -> float:
+        """What the process, without its children, has used of the processors (proc(5))."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def log(self) -> str:
         """All that the worker has printed."""
         return self._log.read_text(errors="replace")
