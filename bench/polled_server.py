@@ -17,6 +17,7 @@ from engine.store.protocol import ObjectStore
 from shim.__main__ import serve
 from shim.choose import service_over
 from shim.settings import read_shim_settings
+from shim.warming import listening
 
 
 class CountedRequests:
@@ -43,7 +44,7 @@ def main() -> None:
     store = CountedRequests(choose_store(settings, os.environ))
     with service_over(cast(ObjectStore, store), settings) as service:
         threading.Thread(target=_answer, args=(store,), daemon=True).start()
-        serve(service)
+        serve(service, listening(settings.host, settings.port))
 
 
 def _answer(store: CountedRequests) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import uvicorn
 
@@ -16,6 +17,7 @@ from shim.auth.admission import admission_of, announce
 from shim.choose import open_service
 from shim.generate import body_limit
 from shim.settings import read_shim_settings
+from shim.warming import BACKLOG, listening, warming
 
 STOP_SECONDS = 5
 """How long requests may go on after the server was told to stop."""
@@ -37,22 +39,26 @@ def main() -> int:
         settings = read_shim_settings()
         logs.configure(settings.log_format, settings.log_level, os.environ, on_terminal=sys.stderr.isatty())
         announce(admission_of(settings))
-        with open_service(settings, os.environ) as service:
-            serve(service)
+        with ExitStack() as stack:
+            listener = stack.enter_context(listening(settings.host, settings.port))
+            with warming(listener):
+                service = stack.enter_context(open_service(settings, os.environ))
+            serve(service, listener)
     except EngineError as error:
         sys.stderr.write(f"The server can't start: {error.message}\n")
         return 1
     return 0
 
 
-def serve(service: Service) -> None:
-    """Listen until told to stop. Ends the process when the address is taken."""
+def serve(service: Service, listener: socket.socket) -> None:
+    """Answer who connects to the socket until told to stop."""
     settings = service.settings
     sys.setswitchinterval(SWITCH_SECONDS)
     config = uvicorn.Config(
         create_app(service),
         settings.host,
         settings.port,
+        backlog=BACKLOG,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -63,7 +69,7 @@ def serve(service: Service) -> None:
     )
     logger.info("Listening at http://%s:%d; /docs shows the API.", settings.host, settings.port)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run()
+        uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
