@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.errors import EngineError
 from engine.housekeeping.rules import TOKENS
@@ -23,14 +25,50 @@ from shim.refusals import TokenSpent
 log = logging.getLogger(__name__)
 
 
+class Count(BaseModel):
+    """A generation that is counted under an idempotency key. name: tells it from later ones under the same key.
+
+    holders: requests for it that go on. begun: one of them has had its video, so that it is never given back.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    holders: int = 1
+    begun: bool = False
+
+    def held(self, more: int) -> Count:
+        return self.model_copy(update={"holders": self.holders + more})
+
+
 class TokenRecord(Record):
-    """A token's count. left: generations that it is good for. counted: hashes of idempotency keys whose generation is
-    counted: the same request again fetches the same video, as it does after a 504."""
+    """A token's count. left: generations that it is good for. counted: by hashes of idempotency keys: the same request
+    again fetches the same video, as it does after a 504."""
 
     token_id: str
     expires_at: AwareDatetime
     left: int = Field(ge=0)
-    counted: tuple[str, ...] = ()
+    counted: dict[str, Count] = Field(default_factory=dict)
+
+    def changed(self, left: int, mark: str | None, count: Count | None) -> TokenRecord:
+        """With so many ``left``, and this count under the mark, or none."""
+        others = {other: each for other, each in self.counted.items() if other != mark}
+        counted = others if mark is None or count is None else {**others, mark: count}
+        return self.model_copy(update={"left": left, "counted": counted})
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a request holds of its token: the count of that name, under a mark where the request has a key."""
+
+    token_id: str
+    mark: str | None
+    name: str
+
+    def found(self, record: TokenRecord) -> Count | None:
+        """Its count; None when it was forgotten meanwhile."""
+        count = record.counted.get(self.mark) if self.mark is not None else None
+        return count if count is not None and count.name == self.name else None
 
 
 class TokenCounts:
@@ -45,28 +83,55 @@ class TokenCounts:
         times = {"heartbeat": now, "created": now, "updated": now}
         self._records.create(TokenRecord(token_id=token_id, expires_at=expires_at, left=generations, **times))
 
-    def spend(self, token_id: str, mark: str | None) -> bool:
-        """Count one generation, unless one with this mark is counted; whether it was. Raises TokenSpent."""
-        is_counted = False
+    def spend(self, token_id: str, mark: str | None) -> Spent:
+        """Count one generation, unless one with this mark is counted, which is held then. Raises TokenSpent."""
+        new = Count(name=uuid.uuid4().hex)
+        held = new
 
         def spent(record: TokenRecord) -> TokenRecord:
-            nonlocal is_counted
-            is_counted = mark not in record.counted
-            if is_counted and record.left == 0:
+            nonlocal held
+            known = record.counted.get(mark) if mark is not None else None
+            if known is None and record.left == 0:
                 raise _spent()
-            return _changed(record, -1, mark) if is_counted else record
+            held = new if known is None else known.held(+1)
+            return record.changed(record.left - (known is None), mark, held)
 
         if self._records.update(token_id, spent) is None:
             raise _spent()
-        return is_counted
+        return Spent(token_id, mark, held.name)
 
-    def give_back(self, token_id: str, mark: str | None) -> None:
-        """Uncount a generation that was never begun."""
-        self._records.update(token_id, lambda record: _changed(_without(record, mark), 1, None))
+    def keep(self, spent: Spent) -> None:
+        """Its video was made, and counts for good."""
 
-    def forget(self, token_id: str, mark: str | None) -> None:
-        """The generation with this mark came to nothing, and counts; the same request again is another one."""
-        self._records.update(token_id, lambda record: _without(record, mark))
+        def kept(record: TokenRecord) -> TokenRecord:
+            count = spent.found(record)
+            begun = None if count is None else count.held(-1).model_copy(update={"begun": True})
+            return record if begun is None else record.changed(record.left, spent.mark, begun)
+
+        self._records.update(spent.token_id, kept)
+
+    def give_back(self, spent: Spent) -> None:
+        """The request was refused: uncount the generation, unless another request has it or is at it."""
+
+        def given(record: TokenRecord) -> TokenRecord:
+            if spent.mark is None:
+                return record.changed(record.left + 1, None, None)
+            count = spent.found(record)
+            if count is None:
+                return record
+            if count.begun or count.holders > 1:
+                return record.changed(record.left, spent.mark, count.held(-1))
+            return record.changed(record.left + 1, spent.mark, None)
+
+        self._records.update(spent.token_id, given)
+
+    def forget(self, spent: Spent) -> None:
+        """The generation came to nothing, and counts; the same request again is another one."""
+
+        def forgotten(record: TokenRecord) -> TokenRecord:
+            return record if spent.found(record) is None else record.changed(record.left, spent.mark, None)
+
+        self._records.update(spent.token_id, forgotten)
 
 
 class TokenGenerations:
@@ -82,37 +147,29 @@ class TokenGenerations:
             yield
             return
         demand_own_video(caller, request)
-        token_id, mark = caller.grant.token_id, _mark(request.idempotency_key)
-        is_counted = await asyncio.to_thread(self._counts.spend, token_id, mark)
+        mark = _mark(request.idempotency_key)
+        spent = await asyncio.to_thread(self._counts.spend, caller.grant.token_id, mark)
         try:
             yield
         except EngineError:
             # Of a video whose making had begun it would be a GenerationFailed.
-            if is_counted:
-                await _noted(self._counts.give_back, token_id, mark)
+            await _noted(self._counts.give_back, spent)
             raise
         except BaseException:
             if mark is not None:
-                await _noted(self._counts.forget, token_id, mark)
+                await _noted(self._counts.forget, spent)
             raise
+        if mark is not None:
+            await _noted(self._counts.keep, spent)
 
 
 def _mark(key: str | None) -> str | None:
     return None if key is None else hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
-def _changed(record: TokenRecord, more: int, mark: str | None) -> TokenRecord:
-    counted = record.counted if mark is None else (*record.counted, mark)
-    return record.model_copy(update={"left": record.left + more, "counted": counted})
-
-
-def _without(record: TokenRecord, mark: str | None) -> TokenRecord:
-    return record.model_copy(update={"counted": tuple(other for other in record.counted if other != mark)})
-
-
-async def _noted(note: Callable[[str, str | None], None], token_id: str, mark: str | None) -> None:
+async def _noted(note: Callable[[Spent], None], spent: Spent) -> None:
     try:
-        await asyncio.to_thread(note, token_id, mark)
+        await asyncio.to_thread(note, spent)
     except EngineError as error:
         log.warning("The count of a browser's token could not be put right: %s", error.message)
 

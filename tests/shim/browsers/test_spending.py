@@ -96,6 +96,54 @@ def test_a_refused_repetition_gives_nothing_back(tmp_path: Path) -> None:
         passes(tmp_path)
 
 
+def test_a_request_that_counts_on_anothers_count_keeps_it_from_being_given_back(tmp_path: Path) -> None:
+    counts(tmp_path, 1)
+
+    async def scenario() -> None:
+        decoy = TokenGenerations(counts(tmp_path)).held(PAGE, NAMED)
+        await decoy.__aenter__()
+        async with TokenGenerations(counts(tmp_path)).held(PAGE, NAMED):
+            assert not await decoy.__aexit__(Overloaded, Overloaded("All places are taken."), None)
+
+    asyncio.run(scenario())
+    with pytest.raises(TokenSpent):
+        passes(tmp_path)
+
+
+def test_of_two_that_are_both_refused_one_is_given_back(tmp_path: Path) -> None:
+    counts(tmp_path, 1)
+
+    async def scenario() -> None:
+        async with TokenGenerations(counts(tmp_path)).held(PAGE, NAMED):
+            with pytest.raises(Overloaded):
+                async with TokenGenerations(counts(tmp_path)).held(PAGE, NAMED):
+                    raise Overloaded("All places are taken.")
+            raise Overloaded("All places are taken.")
+
+    with pytest.raises(Overloaded):
+        asyncio.run(scenario())
+    passes(tmp_path)
+    with pytest.raises(TokenSpent):
+        passes(tmp_path)
+
+
+def test_whoever_was_there_before_a_failure_gives_back_nothing_of_what_came_after_it(tmp_path: Path) -> None:
+    counts(tmp_path, 2)
+
+    async def scenario() -> None:
+        early = TokenGenerations(counts(tmp_path)).held(PAGE, NAMED)
+        await early.__aenter__()
+        with pytest.raises(GenerationFailed):
+            async with TokenGenerations(counts(tmp_path)).held(PAGE, NAMED):
+                raise GenerationFailed(Interrupted("Cancelled."))
+        async with TokenGenerations(counts(tmp_path)).held(PAGE, NAMED):
+            assert not await early.__aexit__(Overloaded, Overloaded("All places are taken."), None)
+
+    asyncio.run(scenario())
+    with pytest.raises(TokenSpent):
+        passes(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("asked", "error"),
     [
