@@ -114,10 +114,10 @@ class Video(_FromReply):
     session_id: str
     duration: float
     video_url: str
-    audio_url: str
     captions_url: str
     subtitles_url: str
     thumbnail_url: str
+    audio_url: str | None = None
     renderer: str = ""
 
 
@@ -332,8 +332,10 @@ class _Flows:
         _tell(progress, "done", 1.0)
         return now.video
 
-    def save(self, address: str, path: str | Path) -> _Flow[Path]:
+    def save(self, address: str | None, path: str | Path) -> _Flow[Path]:
         """The file, whole: until it is, it has another name."""
+        if address is None:
+            raise TalkingAvatarError("no_file", "The video has no such file: an idle loop is silent.")
         part = Path(f"{path}.part")
         yield from self.answered(_Call("GET", address, into=part))
         return part.replace(path)

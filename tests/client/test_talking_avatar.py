@@ -53,6 +53,10 @@ def test_a_tour(server: Server, opening: Opening, tiny_avatar: Path, sound: Path
         assert avatar.save_audio(video, tmp_path / "v.mp3").stat().st_size > 500
         assert avatar.save_captions(video, tmp_path / "v.vtt").read_bytes().startswith(b"WEBVTT")
         assert not avatar.save_captions(video, tmp_path / "v.srt").read_bytes().startswith(b"WEBVTT")
+        silent = avatar.speak(session, idle=True)
+        assert avatar.save_video(silent, tmp_path / "i.mp4").read_bytes()[4:8] == b"ftyp"
+        with pytest.raises(TalkingAvatarError, match="no_file"):
+            avatar.save_audio(silent, tmp_path / "i.mp3")
         avatar.delete(session)
         avatar.delete(session)
         with pytest.raises(TalkingAvatarError) as gone:

@@ -16,7 +16,7 @@ from tests.worker.queue_standin import QueueStandIn
 from tests.worker.worker_process import Ground, Worker
 from tests.worker.workers_bucket import WorkersBucket
 
-URLS = ("video_url", "audio_url", "captions_url", "thumbnail_url")
+URLS = ("video_url", "audio_url", "captions_url", "subtitles_url", "thumbnail_url")
 
 
 @dataclass(frozen=True)
