@@ -62,7 +62,8 @@ T = TypeVar("T")
 
 
 class TalkingAvatarError(Exception):
-    """``code``: the server's, or `unreachable`, `stream_broken`, `timeout` or `http_<status>` where it said nothing.
+    """``code``: the server's, or where it said nothing `unreachable`, `stream_broken`, `timeout`, `no_file`,
+    `foreign_address` or `http_<status>`.
 
     retryable: whether the same may succeed later. request_id: by which the server's log has it. status: 0 without an
     answer. job_id: of the job that goes on, where one does. retry_after: seconds that the server asks to wait.
