@@ -17,6 +17,7 @@ from shim.browsers.tokens import BrowserTokens, is_browser_token, offered_token
 from shim.callers import ANYBODY, Caller, set_caller
 from shim.errors import failure_of, log_failure
 from shim.links import Links
+from shim.refusals import UnknownPath
 from shim.request_id import request_id_of
 
 OPEN_PATHS = frozenset({"/", "/health", "/api/v1/health", "/ping", "/docs", "/openapi.json"})
@@ -53,6 +54,9 @@ class Gate:
 
     async def _caller(self, scope: Scope) -> Caller:
         """Whoever sends the request, and may send it. Raises the EngineError that refuses it."""
+        if scope["path"].endswith("\n"):
+            # The router takes it for the path without, and whoever counts or guards that path would not.
+            raise UnknownPath("There is nothing at a path that ends with a line's end. See /docs for what there is.")
         caller = await self._known(scope)
         self._browsers.origins.demand(scope, caller)
         if caller.grant is not None:

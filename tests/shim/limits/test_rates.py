@@ -100,6 +100,17 @@ def test_what_is_no_such_request_is_not_counted(tmp_path: Path) -> None:
     scenario(tmp_path, steps)
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", CREATE), ("GET", STATUS)])
+def test_no_other_spelling_of_a_path_goes_uncounted(method: str, path: str, tmp_path: Path) -> None:
+    async def steps(ask: Asking) -> None:
+        for ending in ("%0A", "%0D", "%00", "/", "%20", ";x"):
+            assert (await ask(method, path + ending)).status_code in (404, 405), ending
+        for spelling in (path.replace("session", "%73ession"), f"{path}?x=1"):
+            assert "ratelimit-remaining" in (await ask(method, spelling)).headers
+
+    scenario(tmp_path, steps)
+
+
 def test_owners_are_counted_wherever_they_ask_from(tmp_path: Path) -> None:
     async def steps(ask: Asking) -> None:
         replies = [await ask("POST", CREATE, peer=f"192.0.2.{n}", X_API_Key=ALICE) for n in range(3)]
