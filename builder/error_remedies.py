@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine import errors as engine
+from engine import outages
 from engine.errors import EngineError
 from shim import refusals as shim
 
@@ -50,10 +51,10 @@ REMEDIES: dict[type[EngineError], str] = {
     engine.ResultRefused: "The operator reads the worker's log; a result that is refused for its size needs a bucket.",
     engine.KeepsCrashing: "Try another avatar or sound; the operator finds in the logs what its workers died of.",
     engine.SigningFailed: "The operator renews `C2PA_CERTIFICATE`; the log says what is wrong with it.",
-    engine.Outage: "Wait for `Retry-After`, then send the same request again.",
-    engine.StorageFull: "Try again later; the operator makes room on the disk.",
-    engine.Interrupted: "Ask for it again.",
-    engine.PreparationInterrupted: "Create the session again.",
+    outages.Outage: "Wait for `Retry-After`, then send the same request again.",
+    outages.StorageFull: "Try again later; the operator makes room on the disk.",
+    outages.Interrupted: "Ask for it again.",
+    outages.PreparationInterrupted: "Create the session again.",
     shim.UnknownPath: "Check the path; /docs lists them all.",
     shim.MethodNotAllowed: "Use a method that `Allow` names.",
     shim.OutputNotFound: "Use the addresses that a generate answers with, before they expire.",

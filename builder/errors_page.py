@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Self
 
-import engine.errors as engine_errors
-import shim.refusals as shim_errors
+import engine.errors
+import engine.outages
+import shim.refusals
 from builder.error_remedies import remedy_of
-from engine.errors import EngineError, InputError, OperatorError, Outage
+from engine.errors import EngineError, InputError, OperatorError
+from engine.outages import Outage
 from shim.errors import told_status
 
 GROUPS = frozenset({EngineError, InputError, OperatorError, Outage})
@@ -49,8 +51,9 @@ class Told:
 def errors_page() -> str:
     """The page as Markdown, in order of status and code."""
     errors = defaultdict(list)
-    for error in [*raised_in(engine_errors), *raised_in(shim_errors)]:
-        errors[Told.of(error)].append(error)
+    for module in (engine.errors, engine.outages, shim.refusals):
+        for error in raised_in(module):
+            errors[Told.of(error)].append(error)
     return "\n".join([INTRODUCTION, HEAD, *(row(told, errors[told]) for told in sorted(errors))])
 
 

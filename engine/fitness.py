@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import ConfigurationError, StorageFull, StorageUnavailable
+from engine.errors import ConfigurationError
 from engine.lipsync.choose import Renderer
+from engine.outages import StorageFull, StorageUnavailable
 from engine.settings import Settings
 from engine.store.choose import is_on_volume
 from engine.store.local import LocalStore

@@ -19,7 +19,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
-from engine.errors import InternalError, InvalidInput, Overloaded
+from engine.errors import InternalError, InvalidInput
+from engine.outages import Overloaded
 from engine.owner_index import Entry, OwnerIndex
 from engine.schemas import AvatarInfo
 from engine.store.protocol import ObjectStore, StoredObject

@@ -17,17 +17,13 @@ from engine.avatar.sources import AvatarSource, AvatarSources
 from engine.avatar.uploaded import UploadNotes
 from engine.cancel import Cancelled, CancelToken
 from engine.endpoint.preparations import Preparations
-from engine.errors import (
-    EngineError,
-    InternalError,
-    Interrupted,
-    SessionNotFound,
-)
+from engine.errors import EngineError, InternalError, SessionNotFound
 from engine.housekeeping.avatars import default_avatar_keys, forget_avatar
 from engine.housekeeping.removal import SessionRemoval
 from engine.housekeeping.uploads import UploadRemoval
 from engine.lifetimes import Lifetimes
 from engine.lipsync.options import PreparationOptions
+from engine.outages import Interrupted
 from engine.pulse import beating
 from engine.records import Records, SessionRecord
 from engine.schemas import AvatarInfo, CreateSession, DeleteReply, FaceBox, SessionReply

@@ -7,7 +7,8 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from engine.errors import EngineError, Outage
+from engine.errors import EngineError
+from engine.outages import Outage
 from engine.speech.catalogue import Catalogue, CatalogueSource
 from engine.speech.choose import choose_catalogue, no_voice
 from engine.store.protocol import ObjectStore

@@ -25,12 +25,11 @@ from engine.errors import (
     IdempotencyConflict,
     InternalError,
     InvalidInput,
-    Outage,
-    Overloaded,
     StillRunning,
     TtsMisconfigured,
     Unauthorized,
 )
+from engine.outages import Outage, Overloaded
 from shim.refusals import MethodNotAllowed, RangeNotSatisfiable, UnknownPath
 from shim.request_id import request_id_of
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from engine.cancel import Cancelled, CancelToken
 from engine.engine import Engine, Job
-from engine.errors import EngineError, Interrupted, InvalidInput
+from engine.errors import EngineError, InvalidInput
 from engine.job_ids import session_of_job
 from engine.jobs import JobName
+from engine.outages import Interrupted
 from engine.records import SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, Generated, HealthReply
 from engine.session_records import begun_again, demand_same_avatar, existing_session, new_session, owned_session

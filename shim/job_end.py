@@ -7,8 +7,9 @@ from typing import Literal
 
 from engine.endpoint.job_state import JobState
 from engine.endpoint.told_errors import told_error
-from engine.errors import EngineError, InternalError, Interrupted, SessionNotFound
+from engine.errors import EngineError, InternalError, SessionNotFound
 from engine.jobs import JobName
+from engine.outages import Interrupted
 from engine.records import JobRecord
 
 

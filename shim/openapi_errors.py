@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine import errors as engine
+from engine import outages
 from engine.errors import EngineError
 from shim import refusals as shim
 from shim.errors import told_status
@@ -20,9 +21,9 @@ _EXAMPLE_ID = "0f4d2a6e8c1b4f7f9d3e5a7b9c1d3e5f"
 Errors = tuple[type[EngineError], ...]
 
 EVERYWHERE: Errors = (engine.InternalError, shim.OriginNotAllowed)
-INSIDE: Errors = (engine.StorageUnavailable,)
+INSIDE: Errors = (outages.StorageUnavailable,)
 """Of paths that are not open to everybody."""
-GUARDED: Errors = (engine.Unauthorized, engine.TokenKeysUnavailable, shim.Forbidden)
+GUARDED: Errors = (engine.Unauthorized, outages.TokenKeysUnavailable, shim.Forbidden)
 """Of the same where keys are needed."""
 
 _BODY: Errors = (engine.InvalidInput, shim.BodyTooLarge)
@@ -32,7 +33,7 @@ _AVATAR: Errors = (
     engine.AvatarNotFound,
     engine.AvatarBlocked,
     engine.UrlNotAllowed,
-    engine.UrlUnavailable,
+    outages.UrlUnavailable,
     shim.ConsentRequired,
 )
 _GENERATE: Errors = (
@@ -49,8 +50,8 @@ _GENERATE: Errors = (
     engine.SessionNotFound,
     engine.IdempotencyConflict,
     engine.SpeechNotConfigured,
-    engine.Overloaded,
-    engine.QueueUnavailable,
+    outages.Overloaded,
+    outages.QueueUnavailable,
     engine.StillRunning,
     shim.TokenSpent,
     shim.TooManyGenerations,
@@ -63,8 +64,8 @@ _UPLOAD: Errors = (
     *_BODY,
     engine.MediaUnreadable,
     engine.AvatarBlocked,
-    engine.Overloaded,
-    engine.StorageFull,
+    outages.Overloaded,
+    outages.StorageFull,
     shim.UploadTooLarge,
     shim.ConsentRequired,
 )
@@ -77,8 +78,8 @@ ERRORS: dict[str, Errors] = {
         *_KEYED,
         *_AVATAR,
         engine.Conflict,
-        engine.Overloaded,
-        engine.QueueUnavailable,
+        outages.Overloaded,
+        outages.QueueUnavailable,
         shim.RateLimited,
     ),
     "get_session_status": (engine.SessionNotFound, shim.RateLimited),
@@ -107,7 +108,7 @@ ERRORS: dict[str, Errors] = {
     "usage": (engine.InvalidInput, shim.Forbidden),
     "create_token": (*_BODY, shim.Forbidden, engine.SessionNotFound, shim.StoredAvatarNotFound),
     "get_job": (shim.JobNotFound,),
-    "cancel_job": (shim.JobNotFound, engine.QueueUnavailable),
+    "cancel_job": (shim.JobNotFound, outages.QueueUnavailable),
     "get_secret": (shim.Forbidden,),
     "get_limits": (),
 }
@@ -115,7 +116,7 @@ ERRORS: dict[str, Errors] = {
 
 BEGUN: dict[str, Errors] = dict.fromkeys(
     ("text_to_video", "text_to_video_stream", "get_stream", "get_playlist"),
-    (engine.TtsBroken, engine.AudioSilent, engine.DeviceMemoryFull, engine.Interrupted),
+    (outages.TtsBroken, engine.AudioSilent, outages.DeviceMemoryFull, outages.Interrupted),
 )
 """What ends work that had begun: 500, with the code of what went wrong."""
 
@@ -146,7 +147,7 @@ def _response(errors: Iterable[type[EngineError]]) -> dict[str, Any]:
     }
     described = "\n".join(f"- `{error.code}`: {meaning_of(error)}" for error in listed)
     response: dict[str, Any] = {"description": described, "content": {"application/json": content}}
-    if any(issubclass(error, engine.Outage) for error in listed):
+    if any(issubclass(error, outages.Outage) for error in listed):
         response["headers"] = {
             "Retry-After": {
                 "description": "Seconds to wait before the same request may succeed.",

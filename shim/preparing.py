@@ -13,7 +13,8 @@ from datetime import datetime
 from engine.cancel import Cancelled, CancelToken
 from engine.endpoint.preparations import creation_of
 from engine.engine import Engine, Job
-from engine.errors import EngineError, Overloaded, SessionNotFound
+from engine.errors import EngineError, SessionNotFound
+from engine.outages import Overloaded
 from engine.records import SessionRecord
 from engine.sessions import PULSE_SECONDS
 from shim.priority import step_back

@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from engine.endpoint.client import AsyncRunPodEndpoint
 from engine.endpoint.job_state import JobState
-from engine.errors import Conflict, EngineError, Outage, StillRunning
+from engine.errors import Conflict, EngineError, StillRunning
 from engine.job_ids import RECORD_ID, record_id_of
 from engine.jobs import JobName
+from engine.outages import Outage
 from engine.records import JobRecord, Records
 from engine.schemas import Generate, Generated
 from shim.backends import KeptJob, Made, Progress

@@ -7,7 +7,8 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from engine.errors import EngineError, Outage
+from engine.errors import EngineError
+from engine.outages import Outage
 from engine.streams.layout import StreamState
 from shim.backends import Begun, Fragment, Progress, StreamEvent
 from shim.errors import GenerationFailed

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from engine.errors import EngineError, Interrupted, PreparationInterrupted
+from engine.errors import EngineError
+from engine.outages import Interrupted, PreparationInterrupted
 from engine.records import JobRecord, Records, SessionRecord
 from engine.sessions import PULSE_SECONDS
 

@@ -26,7 +26,8 @@
 
 from __future__ import annotations
 
-from engine.errors import EngineError, Outage, Overloaded
+from engine.errors import EngineError
+from engine.outages import Outage, Overloaded
 
 
 class UnknownPath(EngineError):

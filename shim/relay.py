@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from engine.errors import Interrupted
+from engine.outages import Interrupted
 from engine.streams.layout import RunKeys, StreamState
 from shim.errors import GenerationFailed
 from shim.refusals import StreamNotBegun

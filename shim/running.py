@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 from engine.cancel import CancelToken
-from engine.errors import Interrupted, Overloaded
+from engine.outages import Interrupted, Overloaded
 
 RETRY_AFTER_SECONDS = 30
 

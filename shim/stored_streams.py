@@ -8,8 +8,9 @@ from datetime import datetime
 
 from engine.endpoint.job_state import JobError
 from engine.endpoint.told_errors import told_error
-from engine.errors import EngineError, InternalError, Interrupted
+from engine.errors import EngineError, InternalError
 from engine.jobs import LEASE
+from engine.outages import Interrupted
 from engine.records import JobRecord, Records
 from engine.store.protocol import ObjectStore, StoredObject
 from engine.streams.layout import StreamState, state_key

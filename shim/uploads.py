@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from engine.errors import Interrupted, InvalidInput, MediaUnreadable, Overloaded
+from engine.errors import InvalidInput, MediaUnreadable
+from engine.outages import Interrupted, Overloaded
 from engine.store.protocol import ObjectInfo, ObjectStore
 from shim.refusals import UploadTooLarge
 

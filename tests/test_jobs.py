@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import IdempotencyConflict, TtsUnavailable
+from engine.errors import IdempotencyConflict
 from engine.jobs import LEASE, JobName, Jobs
+from engine.outages import TtsUnavailable
 from engine.records import Records
 from engine.schemas import Generated
 from engine.store.local import LocalStore

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import EngineError, SessionFailed, StorageFull, StorageUnavailable, TtsMisconfigured, TtsUnavailable
+from engine.errors import EngineError, SessionFailed, TtsMisconfigured
 from engine.kept_speech import KeptSpeech
+from engine.outages import StorageFull, StorageUnavailable, TtsUnavailable
 from engine.speech.voice import SpeechPiece, Utterance, Word
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo

@@ -11,7 +11,8 @@ import pytest
 from c2pa import Reader
 from pydantic import SecretStr
 
-from engine.errors import ConfigurationError, IdempotencyConflict, InvalidInput, TimestampUnavailable
+from engine.errors import ConfigurationError, IdempotencyConflict, InvalidInput
+from engine.outages import TimestampUnavailable
 from tests.engine_ground import EngineGround
 from tests.provenance.certificates import issue
 from tests.worker.clips import hum, talking_head, wav_base64

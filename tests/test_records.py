@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InternalError, InvalidInput, Overloaded
+from engine.errors import InternalError, InvalidInput
+from engine.outages import Overloaded
 from engine.records import CLAIM, JobRecord, Records, SessionRecord
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore

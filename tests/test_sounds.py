@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import CancelToken
-from engine.errors import StorageFull
 from engine.fetching.download import FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.kept_speech import KeptSpeech
 from engine.media.limits import SoundLimits
+from engine.outages import StorageFull
 from engine.schemas import Generate
 from engine.sounds import Sounds
 from engine.speech.espeak import EspeakVoice

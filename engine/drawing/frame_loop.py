@@ -13,8 +13,8 @@ from types import TracebackType
 from engine.cancel import Cancelled, CancelToken
 from engine.drawing.model_thread import ModelThread
 from engine.drawing.schedule import Batch, Schedule
-from engine.errors import DeviceMemoryFull
 from engine.lipsync.renderer import DeviceMemoryExhausted, Drawing, Finish, LipSync, Listener, Shot
+from engine.outages import DeviceMemoryFull
 
 POLL_SECONDS = 0.05
 

@@ -9,7 +9,8 @@ import httpx
 
 from engine.endpoint.job_state import Unreadable
 from engine.endpoint.operations import Operation
-from engine.errors import ConfigurationError, EngineError, Overloaded, QueueUnavailable
+from engine.errors import ConfigurationError, EngineError
+from engine.outages import Overloaded, QueueUnavailable
 
 PAUSES_SECONDS = (0.25, 0.5, 1.0)
 """Before the second, third and fourth attempt."""

@@ -10,7 +10,8 @@ from typing import Literal, TypeGuard, get_args
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from engine.errors import InternalError, Interrupted
+from engine.errors import InternalError
+from engine.outages import Interrupted
 
 JsonObject = Mapping[str, JsonValue]
 JobStatus = Literal["IN_QUEUE", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED", "TIMED_OUT"]

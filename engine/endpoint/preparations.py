@@ -13,15 +13,8 @@ from pydantic import JsonValue
 
 from engine.endpoint.client import RunPodEndpoint
 from engine.endpoint.job_state import JobError, JobState, QueuedJob
-from engine.errors import (
-    ConfigurationError,
-    EngineError,
-    InternalError,
-    Overloaded,
-    PreparationInterrupted,
-    QueueUnavailable,
-    SessionNotFound,
-)
+from engine.errors import ConfigurationError, EngineError, InternalError, SessionNotFound
+from engine.outages import Overloaded, PreparationInterrupted, QueueUnavailable
 from engine.records import Records, SessionRecord
 
 SILENCE = timedelta(seconds=60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine import errors
+from engine import errors, outages
 from engine.endpoint.job_state import JobError
 from engine.errors import EngineError, InternalError
 
@@ -21,7 +21,7 @@ def _of_unknown_code(told: JobError) -> type[EngineError]:
 
 def _kinds() -> Iterator[type[EngineError]]:
     """Every error of the tree, a kind of another one after it."""
-    for value in vars(errors).values():
+    for value in (*vars(errors).values(), *vars(outages).values()):
         if isinstance(value, type) and issubclass(value, EngineError):
             yield value
 

@@ -15,16 +15,11 @@ from pathlib import Path
 import httpx
 
 from engine.cancel import CancelToken
-from engine.errors import (
-    DownloadTooLarge,
-    EngineError,
-    StorageFull,
-    UrlUnavailable,
-    UrlUnreachable,
-)
+from engine.errors import DownloadTooLarge, EngineError, UrlUnreachable
 from engine.fetching.guard import RESOLVE_SECONDS, FetchPolicy, Guard, Resolver, host_of, port_of, system_resolver
 from engine.fetching.patience import Clock, Patience
 from engine.fetching.transport import GuardedTransport, is_certificate_error
+from engine.outages import StorageFull, UrlUnavailable
 
 MAX_REDIRECTS = 5
 

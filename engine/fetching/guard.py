@@ -12,9 +12,10 @@ from ipaddress import ip_address
 
 import httpx
 
-from engine.errors import UrlNotAllowed, UrlUnavailable, UrlUnreachable
+from engine.errors import UrlNotAllowed, UrlUnreachable
 from engine.fetching.addresses import IPAddress, is_public, literal_address
 from engine.fetching.patience import Patience
+from engine.outages import UrlUnavailable
 
 Resolver = Callable[[str, int], Sequence[IPAddress]]
 """The addresses of a host and port, best first. OSError (socket.gaierror) where there are none."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from engine.avatar.refs import AvatarRefs
-from engine.errors import Interrupted
 from engine.housekeeping.rules import jobs_of
+from engine.outages import Interrupted
 from engine.records import Records, SessionRecord
 from engine.store.protocol import ObjectStore
 from engine.streams.layout import stream_folder

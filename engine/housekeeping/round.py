@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from engine.cancel import CancelToken
-from engine.errors import EngineError, Outage
+from engine.errors import EngineError
+from engine.outages import Outage
 
 MOST_OUTAGES = 10
 

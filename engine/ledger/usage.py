@@ -10,8 +10,9 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import InternalError, Overloaded
+from engine.errors import InternalError
 from engine.ledger.entry import Entry
+from engine.outages import Overloaded
 from engine.records import sleep_up_to
 from engine.store.protocol import ObjectStore, StoredObject
 

@@ -11,8 +11,8 @@ from typing import TypeVar
 import torch
 
 from engine.drawing.model_thread import ModelThread
-from engine.errors import DeviceMemoryFull
 from engine.lipsync.renderer import DeviceMemoryExhausted
+from engine.outages import DeviceMemoryFull
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import threading
 import time
 
 from engine.drawing.model_thread import ModelThread
-from engine.errors import StorageFull, StorageUnavailable
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_track import LATENT_SHAPE
 from engine.lipsync.renderer import DeviceMemoryExhausted
 from engine.nets.compiling import CompilationFailed, CompilePlan, compile_apart, compiled, load_artifacts
 from engine.nets.networks import NetworkConfigs
+from engine.outages import StorageFull, StorageUnavailable
 from engine.store.protocol import ObjectStore
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import cv2
 import numpy as np
 
-from engine.errors import ConfigurationError, SigningFailed, TimestampUnavailable
+from engine.errors import ConfigurationError, SigningFailed
+from engine.outages import TimestampUnavailable
 from engine.provenance.settings import ProvenanceSettings
 from engine.provenance.source_type import SOURCE_TYPE
 from engine.video.output import disk_errors

@@ -20,7 +20,7 @@ import numpy as np
 from pydantic import SecretStr
 
 from engine.cancel import CancelToken
-from engine.errors import Interrupted
+from engine.outages import Interrupted
 from engine.speech.elevenlabs_api import Delivery, ElevenLabsApi
 from engine.speech.elevenlabs_failures import Failed, voice_not_available
 from engine.speech.elevenlabs_parts import Part, parts_of

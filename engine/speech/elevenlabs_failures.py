@@ -13,17 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from engine.errors import (
-    EngineError,
-    TextTooLong,
-    TtsBroken,
-    TtsBusy,
-    TtsMisconfigured,
-    TtsQuotaExceeded,
-    TtsRejected,
-    TtsUnavailable,
-    VoiceNotAvailable,
-)
+from engine.errors import EngineError, TextTooLong, TtsMisconfigured, TtsQuotaExceeded, TtsRejected, VoiceNotAvailable
+from engine.outages import TtsBroken, TtsBusy, TtsUnavailable
 
 NEVER: tuple[float, ...] = ()
 WHEN_A_SLOT_IS_FREE = (0.75, 1.5, 3.0)

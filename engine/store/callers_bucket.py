@@ -17,8 +17,8 @@ from typing import BinaryIO
 import httpx
 
 from engine.cancel import CancelToken
-from engine.errors import S3ConfigUnavailable
 from engine.fetching.download import GuardedFetcher
+from engine.outages import S3ConfigUnavailable
 from engine.store.callers_bucket_answers import Answer, network_told, read_answer
 from engine.store.callers_bucket_config import CallersBucketConfig, read_s3_config
 from engine.store.disk import disk_errors, pieces_of

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from engine.errors import EngineError, S3ConfigInvalid, S3ConfigRejected, UrlNotAllowed, UrlUnavailable, UrlUnreachable
+from engine.errors import EngineError, S3ConfigInvalid, S3ConfigRejected, UrlNotAllowed, UrlUnreachable
 from engine.fetching.transport import is_certificate_error
+from engine.outages import UrlUnavailable
 from engine.store.patience import NoAnswer
 
 _CODE = re.compile(rb"<Code>\s*([A-Za-z0-9.]{1,60})\s*</Code>")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import StorageFull, StorageUnavailable
+from engine.outages import StorageFull, StorageUnavailable
 
 PIECE_BYTES = 1 << 20
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from stat import S_ISDIR
 from typing import BinaryIO
 
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.store.disk import PIECE_BYTES, disk_errors, pieces_of, whole_file
 from engine.store.etags import etag_of, mark
 from engine.store.folders import open_file, open_folder, prune, walk

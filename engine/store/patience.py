@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import SystemRandom
 from typing import TypeVar
 
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 
 Result = TypeVar("Result")
 

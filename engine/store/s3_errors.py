@@ -11,7 +11,8 @@ from botocore.exceptions import ConnectionError as UnreachableError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-from engine.errors import ConfigurationError, InternalError, StorageFull
+from engine.errors import ConfigurationError, InternalError
+from engine.outages import StorageFull
 from engine.store.patience import NoAnswer
 
 CONDITIONAL_STORES = "AWS S3, Cloudflare R2, MinIO and Ceph"

@@ -8,7 +8,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from engine.errors import EngineError, StorageUnavailable
+from engine.errors import EngineError
+from engine.outages import StorageUnavailable
 from engine.store.bucket import Bucket
 from engine.store.patience import Deadline
 from engine.store.s3_errors import Absent, UploadGone

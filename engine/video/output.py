@@ -16,7 +16,7 @@ import av
 from av.container import OutputContainer
 from av.packet import Packet
 
-from engine.errors import StorageFull
+from engine.outages import StorageFull
 
 
 @contextmanager

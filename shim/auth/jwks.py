@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import jwt
 
-from engine.errors import ConfigurationError, TokenKeysUnavailable
+from engine.errors import ConfigurationError
+from engine.outages import TokenKeysUnavailable
 from shim.auth.loopback import is_loopback
 
 ALGORITHMS = frozenset({"RS256", "ES256"})

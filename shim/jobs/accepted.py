@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.errors import EngineError, Interrupted, SessionNotFound
+from engine.errors import EngineError, SessionNotFound
 from engine.housekeeping.rules import ACCEPTED, PENDING
 from engine.job_ids import RECORD_ID
+from engine.outages import Interrupted
 from engine.records import RecordSet, sleep_up_to
 from engine.schemas import Generate
 from engine.store.protocol import ObjectStore

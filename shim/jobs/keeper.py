@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from engine.errors import EngineError, IdempotencyConflict, InternalError, Interrupted, Outage, SessionNotFound
+from engine.errors import EngineError, IdempotencyConflict, InternalError, SessionNotFound
+from engine.outages import Interrupted, Outage
 from engine.records import Records
 from engine.schemas import Generate
 from shim.backends import Backend, KeptJob, Queued

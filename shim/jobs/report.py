@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from engine.errors import Interrupted
 from engine.job_ids import RECORD_ID
 from engine.jobs import LEASE
+from engine.outages import Interrupted
 from engine.records import JobRecord, Records
 from engine.schemas import Generated
 from engine.store.protocol import ObjectStore

@@ -9,7 +9,8 @@ import pytest
 
 from engine.avatar.flight import SharedWork, StageProgress
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import NoFace, StorageFull
+from engine.errors import NoFace
+from engine.outages import StorageFull
 
 
 def silent(stage: str, share: float) -> None: ...

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from builder.errors_page import errors_page
-from engine.errors import EngineError, IdempotencyConflict, NoFace, Overloaded, TtsMisconfigured
+from engine.errors import EngineError, IdempotencyConflict, NoFace, TtsMisconfigured
+from engine.outages import Overloaded
 from shim.errors import failure_of
 from shim.refusals import RangeNotSatisfiable
 

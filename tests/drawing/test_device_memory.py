@@ -11,8 +11,8 @@ import pytest
 from engine.cancel import Cancelled, CancelToken
 from engine.drawing.frame_loop import FrameLoop, JobFrames
 from engine.drawing.model_thread import ModelThread
-from engine.errors import DeviceMemoryFull
 from engine.lipsync.renderer import DeviceMemoryExhausted
+from engine.outages import DeviceMemoryFull
 from tests.drawing.easel import SECONDS, Easel, Fault, Held, seen, shot
 
 

@@ -13,7 +13,8 @@ from pydantic import SecretStr, ValidationError
 from engine.endpoint.client import EndpointAddress, RunPodEndpoint
 from engine.endpoint.job_state import JobError, JobState
 from engine.endpoint.operations import MAX_RUN_BYTES, Policy
-from engine.errors import ConfigurationError, Conflict, EngineError, InvalidInput, Overloaded, QueueUnavailable
+from engine.errors import ConfigurationError, Conflict, EngineError, InvalidInput
+from engine.outages import Overloaded, QueueUnavailable
 from engine.settings import Settings
 from tests.endpoint.blocking import Blocking, Pauses, address_of, plain_client
 from tests.endpoint.wire_worker import WireWorker

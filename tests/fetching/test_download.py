@@ -15,10 +15,11 @@ import httpx
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import DownloadTooLarge, EngineError, StorageFull, UrlNotAllowed, UrlUnavailable, UrlUnreachable
+from engine.errors import DownloadTooLarge, EngineError, UrlNotAllowed, UrlUnreachable
 from engine.fetching.addresses import IPAddress
 from engine.fetching.download import Downloaded, FetchLimits, GuardedFetcher
 from engine.fetching.guard import FetchPolicy
+from engine.outages import StorageFull, UrlUnavailable
 from tests.wire_server import Asked, Authority, Script, WireServer, always, head, serving, whole
 
 HOST = "files.example"

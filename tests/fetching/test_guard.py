@@ -4,10 +4,11 @@ import socket
 
 import pytest
 
-from engine.errors import EngineError, UrlNotAllowed, UrlUnavailable, UrlUnreachable
+from engine.errors import EngineError, UrlNotAllowed, UrlUnreachable
 from engine.fetching.addresses import IPAddress
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
+from engine.outages import UrlUnavailable
 from tests.fetching.test_download import Names
 
 ADDRESSES = Names(

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import StorageUnavailable
 from engine.housekeeping.housekeeper import CLOCKS_APART, Swept
 from engine.housekeeping.round import MOST_OUTAGES
 from engine.lifetimes import Lifetimes
+from engine.outages import StorageUnavailable
 from engine.store.local import LocalStore
 from engine.store.s3 import S3Store
 from tests.avatar.studio import write_clip

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Interrupted, Overloaded, StorageUnavailable
 from engine.housekeeping.removal import HELD
+from engine.outages import Interrupted, Overloaded, StorageUnavailable
 from engine.records import CLAIM, Records, SessionRecord
 from engine.store.local import LocalStore
 from tests.housekeeping.house import DAY, KEY, House, always, renewing

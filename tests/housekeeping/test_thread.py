@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import StorageUnavailable
 from engine.housekeeping.thread import HousekeepingThread
+from engine.outages import StorageUnavailable
 from engine.store.local import LocalStore
 from tests.housekeeping.house import DAY, House
 

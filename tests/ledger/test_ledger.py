@@ -16,12 +16,12 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.engine import Job
-from engine.errors import StorageUnavailable
 from engine.housekeeping.housekeeper import Housekeeper
 from engine.housekeeping.lifecycle import lifecycle
 from engine.ledger.entry import Entry
 from engine.ledger.usage import OwnersDay, Usage, usage_key
 from engine.lifetimes import Lifetimes
+from engine.outages import StorageUnavailable
 from tests.engine_ground import EngineGround
 from tests.servers.endpoint import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Endpoint
 from tests.worker.clips import hum, talking_head, wav_base64

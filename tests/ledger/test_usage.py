@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InternalError, Overloaded
+from engine.errors import InternalError
 from engine.ledger.entry import Entry
 from engine.ledger.ledger import Ledger
 from engine.ledger.usage import Counters, Usage, owner_hash, usage_key
+from engine.outages import Overloaded
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo
 

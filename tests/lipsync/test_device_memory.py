@@ -13,11 +13,11 @@ import torch
 from torch import nn
 
 from engine.drawing.model_thread import ModelThread
-from engine.errors import DeviceMemoryFull
 from engine.lipsync.device_memory import on_device, with_room
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_look import Look, MuseTalkEyes
 from engine.lipsync.renderer import DeviceMemoryExhausted
+from engine.outages import DeviceMemoryFull
 from engine.timebase import HEARD_RATE
 from tests.lipsync.tiny_musetalk import tiny_networks
 

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from pydantic import SecretStr
 
-from engine.errors import ConfigurationError, SigningFailed, StorageFull, TimestampUnavailable
+from engine.errors import ConfigurationError, SigningFailed
+from engine.outages import StorageFull, TimestampUnavailable
 from engine.provenance.credentials import ContentCredentials
 from engine.provenance.settings import ProvenanceSettings
 from engine.provenance.signing_pair import SigningPair

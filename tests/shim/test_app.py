@@ -13,15 +13,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from engine.errors import (
-    EngineError,
-    IdempotencyConflict,
-    Overloaded,
-    StillRunning,
-    StorageUnavailable,
-    TtsMisconfigured,
-    TtsQuotaExceeded,
-)
+from engine.errors import EngineError, IdempotencyConflict, StillRunning, TtsMisconfigured, TtsQuotaExceeded
+from engine.outages import Overloaded, StorageUnavailable
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
 from engine.store.local import LocalStore

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import Interrupted, Overloaded
+from engine.outages import Interrupted, Overloaded
 from engine.schemas import CreateSession, Generate
 from shim.backends import Fragment, Made
 from shim.errors import GenerationFailed

@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine.errors import Overloaded
+from engine.outages import Overloaded
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_app

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import EngineError, IdempotencyConflict, Interrupted, QueueUnavailable, StillRunning
+from engine.errors import EngineError, IdempotencyConflict, StillRunning
 from engine.jobs import JobName
+from engine.outages import Interrupted, QueueUnavailable
 from engine.schemas import Generated
 from engine.store.local import LocalStore
 from shim.backends import Made

@@ -13,16 +13,11 @@ from engine.avatar.blocked import BlockList
 from engine.avatar.sources import AvatarSources
 from engine.endpoint.job_state import QueuedJob
 from engine.endpoint.preparations import SILENCE
-from engine.errors import (
-    Conflict,
-    EngineError,
-    Overloaded,
-    QueueUnavailable,
-    SessionNotFound,
-)
+from engine.errors import Conflict, EngineError, SessionNotFound
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
 from engine.lifetimes import Lifetimes
+from engine.outages import Overloaded, QueueUnavailable
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession
 from engine.settings import Settings

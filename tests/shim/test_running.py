@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from engine.errors import Interrupted, Overloaded
+from engine.outages import Interrupted, Overloaded
 from shim.running import RunningJobs, WaitingJob
 
 

@@ -11,7 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from engine.cancel import CancelToken
-from engine.errors import TtsBroken, TtsMisconfigured, TtsUnavailable
+from engine.errors import TtsMisconfigured
+from engine.outages import TtsBroken, TtsUnavailable
 from engine.speech.catalogue import Catalogue, CatalogueVoice
 from engine.speech.choose import UnconfiguredCatalogue, choose_catalogue, choose_voice
 from engine.speech.elevenlabs_catalogue import ElevenLabsCatalogue

@@ -18,17 +18,14 @@ from pydantic import SecretStr
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import (
     EngineError,
-    Interrupted,
     InvalidText,
     TextTooLong,
-    TtsBroken,
-    TtsBusy,
     TtsMisconfigured,
     TtsQuotaExceeded,
     TtsRejected,
-    TtsUnavailable,
     VoiceNotAvailable,
 )
+from engine.outages import Interrupted, TtsBroken, TtsBusy, TtsUnavailable
 from engine.speech.elevenlabs import ElevenLabsVoice
 from engine.speech.elevenlabs_api import ElevenLabsApi
 from engine.speech.event_loop import EventLoopThread

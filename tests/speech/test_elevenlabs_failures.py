@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import EngineError, TtsMisconfigured, TtsQuotaExceeded, TtsRejected, TtsUnavailable
+from engine.errors import EngineError, TtsMisconfigured, TtsQuotaExceeded, TtsRejected
+from engine.outages import TtsUnavailable
 from engine.speech.elevenlabs_failures import classify, read_refusal
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import TtsBroken
+from engine.outages import TtsBroken
 from engine.speech.elevenlabs_failures import Failed
 from engine.speech.elevenlabs_reply import Alignment, LineSplitter, SampleReader, WordReader, read_line
 

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import EngineError, S3ConfigInvalid, S3ConfigRejected, S3ConfigUnavailable
+from engine.errors import EngineError, S3ConfigInvalid, S3ConfigRejected
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
+from engine.outages import S3ConfigUnavailable
 from engine.store.callers_bucket import CallersBucket
 from engine.store.callers_bucket_config import CallersBucketConfig
 from engine.store.patience import Patience

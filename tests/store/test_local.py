@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import StorageFull, StorageUnavailable
+from engine.outages import StorageFull, StorageUnavailable
 from engine.store.local import ABANDONED_AFTER_SECONDS, LocalStore
 from tests.store.contract import StoreContract
 from tests.store.racers import OpenStore, stall

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from engine.errors import StorageFull, StorageUnavailable
+from engine.outages import StorageFull, StorageUnavailable
 from engine.store.patience import Deadline, NoAnswer, Patience, persist
 
 QUICK = Patience(first_pause=0.01, longest_pause=0.05)

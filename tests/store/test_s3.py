@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigurationError, InternalError, StorageFull, StorageUnavailable
+from engine.errors import ConfigurationError, InternalError
+from engine.outages import StorageFull, StorageUnavailable
 from engine.store.bucket_settings import BucketSettings
 from engine.store.patience import Patience
 from engine.store.s3 import S3Store

@@ -12,7 +12,7 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.engine import Engine, Job
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.store.local import LocalStore
 from engine.streams.layout import RunKeys, StreamState
 from engine.streams.run import StreamRun

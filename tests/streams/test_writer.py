@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
 from engine.streams.layout import RunKeys, StreamState

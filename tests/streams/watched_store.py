@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.store.local import OCTETS, LocalStore
 from engine.store.protocol import ObjectInfo
 from engine.streams.layout import RunKeys, StreamState, state_key

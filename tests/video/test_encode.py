@@ -15,7 +15,7 @@ import pytest
 from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
-from engine.errors import StorageFull
+from engine.outages import StorageFull
 from engine.timebase import PLAYED_PER_FRAME, frames_of_played
 from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer, Samples
 from engine.video.i420 import I420

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from engine.errors import StorageFull
+from engine.outages import StorageFull
 from engine.timebase import PLAYED_PER_FRAME
 from engine.video.encode import EncoderSettings, Mp4Writer, Samples
 from engine.video.fragments import FRAMES_PER_FRAGMENT

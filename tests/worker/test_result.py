@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InternalError, ResultTooLarge, SessionNotFound, StorageUnavailable
+from engine.errors import InternalError, ResultTooLarge, SessionNotFound
+from engine.outages import StorageUnavailable
 from worker.result import MAX_RESULT_BYTES, checked, failure
 
 

@@ -15,7 +15,7 @@ import pytest
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message
 
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_api, create_app

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import ConfigurationError, TokenKeysUnavailable
+from engine.errors import ConfigurationError
+from engine.outages import TokenKeysUnavailable
 from shim.auth.jwks import FRESH_SECONDS, KEPT_SECONDS, MOST_BYTES, REFRESH_SECONDS, Jwks, source_of
 from tests.shim.auth.signing import Provider, Signer, key_set, provider
 

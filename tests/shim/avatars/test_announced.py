@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from engine.avatar.uploads import incoming_key
-from engine.errors import StorageUnavailable
 from engine.lifetimes import Lifetimes
+from engine.outages import StorageUnavailable
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.avatars.announced import AnnouncedUploads

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import EngineError, Interrupted, Overloaded, SessionNotFound
+from engine.errors import EngineError, SessionNotFound
+from engine.outages import Interrupted, Overloaded
 from engine.schemas import Generate
 from engine.store.local import LocalStore
 from shim.browsers.spending import TokenCounts, TokenGenerations

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import AudioSilent, Interrupted
+from engine.errors import AudioSilent
+from engine.outages import Interrupted
 from engine.schemas import Generate
 from engine.store.local import LocalStore
 from shim.jobs.accepted import AcceptedJobs

@@ -12,7 +12,8 @@ from typing import Any, cast
 
 import pytest
 
-from engine.errors import EngineError, IdempotencyConflict, InvalidInput, NoFace, QueueUnavailable
+from engine.errors import EngineError, IdempotencyConflict, InvalidInput, NoFace
+from engine.outages import QueueUnavailable
 from engine.records import JobRecord, Records
 from engine.schemas import Generate
 from engine.store.local import LocalStore

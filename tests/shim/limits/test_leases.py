@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import StorageUnavailable
 from engine.housekeeping.rules import LEASES
+from engine.outages import StorageUnavailable
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo, StoredObject
 from shim.limits.leases import LEASE, Leases, LeaseScope

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.errors import StorageUnavailable
+from engine.outages import StorageUnavailable
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_app
