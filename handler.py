@@ -47,6 +47,7 @@ from worker.progress import ProgressOf, Report, queue_progress, shown_progress
 from worker.refresh import Refresh
 from worker.result import checked, failure
 from worker.threads import JobThreads
+from worker.watchdog import Watchdog, end_process
 
 logger = logging.getLogger("handler")
 
@@ -54,13 +55,18 @@ Perform = Callable[[Job, Report, CancelToken], dict[str, Any]]
 """The engine's ``run``: blocks, and raises EngineError or Cancelled."""
 
 
-def make_handler(perform: Perform, threads: JobThreads, progress_of: ProgressOf) -> sdk.Handler:
+def make_handler(
+    perform: Perform, threads: JobThreads, progress_of: ProgressOf, watchdog: Watchdog | None = None
+) -> sdk.Handler:
     """The function that RunPod calls with each job; it raises nothing but CancelledError."""
 
     async def run(job: Job) -> dict[str, Any]:
         cancel = CancelToken()
         async with progress_of(job.id) as report:
-            return await threads.run(lambda: checked(perform(job, report, cancel)), cancel)
+            if watchdog is None:
+                return await threads.run(lambda: checked(perform(job, report, cancel)), cancel)
+            with watchdog.watching(job.id, cancel, report) as watched:
+                return await threads.run(lambda: checked(perform(job, watched, cancel)), cancel)
 
     async def handler(request: dict[str, Any]) -> dict[str, Any]:
         job = Job(id=request["id"], input=request["input"], s3_config=request.get("s3Config"))
@@ -105,9 +111,10 @@ def serve(
     """Take jobs as the command line and the environment say; return the exit code when there are no more."""
     threads = JobThreads(settings.max_concurrency)
     mode = sdk.mode_of(runpod, sys.argv[1:], environ)
-    handler = make_handler(engine.run, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress)
+    watchdog = Watchdog(settings, end_process)
+    handler = make_handler(engine.run, threads, queue_progress if mode is sdk.Mode.QUEUE else shown_progress, watchdog)
     refresh = Refresh(settings.max_concurrency, lambda: engine.worn, sdk.jobs_held, sdk.leave)
-    polling = Polling(sdk.jobs_held)
+    polling = Polling(sdk.jobs_held, engine.reclaimed)
 
     def slots(current: int) -> int:
         polling.end_if_done()
@@ -125,6 +132,7 @@ def serve(
         sdk.delivered_by(Delivery().transmit)
         record_boot(engine, phases, environ)
         keep_in_background(engine.store, choose_catalogue(settings), lambda: datetime.now(UTC))
+        watchdog.start()
         with engine.housekeeping():
             start(refresh.around(handler) if mode is sdk.Mode.QUEUE else handler)
         return 0

@@ -60,6 +60,7 @@ from engine.settings import Settings
 from engine.sounds import Sounds
 from engine.speech.choose import choose_voice
 from engine.speech.voice import Voice
+from engine.starts import Reclaim
 from engine.store.callers_bucket import CallersBucket
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectStore
@@ -116,9 +117,12 @@ class Engine:
         sources = AvatarSources.of(settings, store, fetcher)
         blocked = BlockList(settings.blocked_avatars)
         preparations, lifetimes = _preparations(settings, records), Lifetimes.of(settings)
-        sessions = Sessions(store, records, library, sources, preparations, lifetimes, renderer.name, _now, blocked)
+        reclaim = Reclaim()
+        sessions = Sessions(
+            store, records, library, sources, preparations, lifetimes, renderer.name, _now, blocked, reclaim
+        )
         sounds = _sounds(settings, choose_voice(settings), fetcher)
-        jobs = Jobs(records, _now)
+        jobs = Jobs(records, _now, reclaim=reclaim)
         loop = FrameLoop(renderer.lipsync, renderer.thread)
         encoder = choose_encoder(settings.encoder, len(os.sched_getaffinity(0)), settings.max_concurrency)
         accounting = Accounting(Ledger.of(store), jobs, renderer.name)
@@ -186,6 +190,10 @@ class Engine:
     def worn(self) -> bool:
         """Whether a fresh worker should take this one's place: its device has run out of memory."""
         return self.generation.loop.worn
+
+    def reclaimed(self) -> None:
+        """The host wants this process to go: jobs that it doesn't end are no crashes. May be called by a signal."""
+        self.generation.jobs.reclaim.ask()
 
     def health(self) -> HealthReply:
         """How the worker is, without doing any work."""

@@ -15,7 +15,7 @@ from engine.avatar.bundle import PreparedAvatar
 from engine.avatar.library import AvatarLibrary
 from engine.cancel import Cancelled
 from engine.drawing.frame_loop import FrameLoop
-from engine.errors import EngineError, SessionFailed, SessionNotFound
+from engine.errors import EngineError, KeepsCrashing, SessionFailed, SessionNotFound
 from engine.jobs import Jobs
 from engine.kept_speech import KeptSpeech
 from engine.ledger.accounting import Accounting
@@ -64,9 +64,13 @@ class Generation:
         self._admit(run)
         owner = run.request.owner
         is_streamed = run.request.stream
-        generated = self.jobs.begin(
-            run.name, run.session_id, run.input_hash, run.target.holds, run.cancel, owner, is_streamed
-        )
+        try:
+            generated = self.jobs.begin(
+                run.name, run.session_id, run.input_hash, run.target.holds, run.cancel, owner, is_streamed
+            )
+        except KeepsCrashing as error:
+            self._end(run, error)
+            raise
         if generated is None:
             with self._ending(run), beating(lambda: self._beat(run), PULSE_SECONDS), self._streamed(run) as streamed:
                 generated = self._generate(streamed)
@@ -166,6 +170,7 @@ class Generation:
                 height=run.request.height,
             )
             pipeline = Pipeline(video, self.loop, run.cancel)
+            report(DRAWING, 0.0)
             likely = sound.likely_frames or order.limit or 1
             try:
                 return pipeline.run(lambda done: report(DRAWING, done / max(likely, done + 1)))

@@ -13,6 +13,7 @@ from engine.cancel import Cancelled, CancelToken
 from engine.errors import EngineError, IdempotencyConflict, InternalError
 from engine.records import JobRecord, Records
 from engine.schemas import Generated
+from engine.starts import Reclaim, demand_survivable, next_start
 
 LEASE = timedelta(seconds=60)
 """A job whose heartbeat is older than this is at nobody's hands any more."""
@@ -51,6 +52,7 @@ class Jobs:
     records: Records
     now: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
+    reclaim: Reclaim = field(default_factory=Reclaim)
 
     def begin(
         self,
@@ -65,7 +67,8 @@ class Jobs:
         """Take the job on; or, where it has been done before and its target still ``holds`` the video, its result.
 
         Where another run with the same idempotency key is at work, wait for what becomes of it.
-        Raises IdempotencyConflict when the key came with another request before, and Cancelled while waiting.
+        Raises IdempotencyConflict when the key came with another request before, Cancelled while waiting, and
+        KeepsCrashing, with the job taken on, when it has been begun too often.
         """
         while True:
             new = self._new(name, session_id, input_hash, owner).model_copy(update={"streamed": streamed})
@@ -77,6 +80,7 @@ class Jobs:
             if found.state == "done":
                 return Generated.model_validate(found.result)
             if found.queue_id == name.queue_id:
+                demand_survivable(found.starts)
                 return None
             cancel.check()
             self.sleep(LOOK_SECONDS)
@@ -88,7 +92,12 @@ class Jobs:
 
     def beat(self, record_id: str, stage: str, progress: float) -> bool:
         """Say that the job is still being worked at, and how far it is; False when it has been asked to stop."""
-        changes = {"heartbeat": self.now(), "stage": stage, "progress": progress}
+        changes = {
+            "heartbeat": self.now(),
+            "stage": stage,
+            "progress": progress,
+            "reclaimed": self.reclaim.asked,
+        }
         record = self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
         return record is None or not record.cancel_asked
 
@@ -142,4 +151,5 @@ class Jobs:
             return old
         if old.state == "running" and old.queue_id != new.queue_id and new.heartbeat - old.heartbeat < LEASE:
             return old
-        return new.model_copy(update={"attempt": old.attempt + 1, "created": old.created})
+        starts = next_start(old) if old.state == "running" else 1
+        return new.model_copy(update={"attempt": old.attempt + 1, "starts": starts, "created": old.created})

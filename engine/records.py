@@ -61,7 +61,8 @@ class SessionRecord(OwnedRecord):
 
     ``avatar_sha256`` is that of the avatar's file, once it was prepared and unless the session is older than the field;
     ``avatar_source`` is what the caller named, ``options`` how it is prepared, ``input_hash`` the hash of both;
-    ``progress`` runs from 0 to 1; ``resubmissions`` counts how often another job was asked to take a lost one's place.
+    ``progress`` runs from 0 to 1; ``resubmissions`` counts how often another job was asked to take a lost one's place;
+    ``starts`` and ``reclaimed`` are its job's, as in JobRecord.
     """
 
     session_id: str
@@ -77,6 +78,8 @@ class SessionRecord(OwnedRecord):
     retryable: bool = False
     job_id: str | None = None
     resubmissions: int = Field(0, ge=0)
+    starts: int = Field(0, ge=0)
+    reclaimed: bool = False
     expires_at: AwareDatetime | None = None
     avatar: AvatarInfo | None = None
 
@@ -100,6 +103,8 @@ class JobRecord(Record):
     ``progress`` runs from 0 to 1.
 
     streamed: whether its video is stored in parts while it is made. cancel_asked: its run stops at its next beat.
+    starts: how often it was begun since it last came to an end; the last one doesn't count when ``reclaimed``, which
+    its run says when its worker has been told to go.
     """
 
     job_id: str
@@ -112,6 +117,8 @@ class JobRecord(Record):
     stage: str = ""
     progress: float = Field(0.0, ge=0, le=1)
     attempt: int = Field(1, ge=1)
+    starts: int = Field(1, ge=0)
+    reclaimed: bool = False
     worker: str | None = None
     begun: AwareDatetime | None = None
     streamed: bool = False

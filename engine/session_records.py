@@ -12,6 +12,7 @@ from engine.errors import AvatarBlocked, Conflict, SessionFailed, SessionNotFoun
 from engine.lifetimes import Lifetimes
 from engine.records import Records, SessionRecord
 from engine.schemas import CreateSession, SessionReply
+from engine.starts import next_start
 
 PREPARING = "Session created. Avatar preparation started."
 READY = "Session is ready"
@@ -54,7 +55,9 @@ def demand_same_avatar(found: SessionRecord, new: SessionRecord) -> None:
 def begun_again(old: SessionRecord, new: SessionRecord) -> SessionRecord:
     """A preparation that has been lost before stays counted, or one that kills its worker would never end."""
     lost = old.resubmissions if old.status == "preparing" else 0
-    return new.model_copy(update={"created": old.created, "resubmissions": lost})
+    is_retry = old.status == "preparing" and old.job_id == new.job_id
+    starts = next_start(old) if is_retry else 1
+    return new.model_copy(update={"created": old.created, "resubmissions": lost, "starts": starts})
 
 
 def existing_session(records: Records, session_id: str) -> SessionRecord:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from engine.session_records import (
     session_not_found,
     session_reply,
 )
+from engine.starts import Reclaim, demand_survivable
 from engine.store.disk import disk_errors
 from engine.store.protocol import ObjectStore
 
@@ -74,6 +75,7 @@ class Sessions:
     renderer: str
     now: Callable[[], datetime]
     blocked: BlockList
+    reclaim: Reclaim = field(default_factory=Reclaim)
 
     def create(
         self, request: CreateSession, session_id: str, job_id: str, scratch: Path, report: Report, cancel: CancelToken
@@ -81,8 +83,8 @@ class Sessions:
         """Make the session and prepare its avatar; the same request again finds the session as it is.
 
         Raises Conflict when the id is taken by another avatar, SessionNotFound when the session had begun and was
-        deleted since, and everything that keeps an avatar from being prepared; the session then has the status
-        ``error`` with that message.
+        deleted since, KeepsCrashing when it was begun too often, and everything that keeps an avatar from being
+        prepared; the session then has the status ``error`` with that message.
         """
         source = self._source(request, session_id, job_id)
         record = self._begin(request, session_id, job_id)
@@ -92,6 +94,7 @@ class Sessions:
         standing = Standing(report)
         beat = partial(self._beat, session_id, job_id, standing, cancel)
         with self._ending(session_id, job_id), beating(beat, PULSE_SECONDS):
+            demand_survivable(record.starts)
             file = source.file(scratch, cancel)
             with disk_errors():
                 source_sha256 = file_sha256(file, cancel)
@@ -181,7 +184,8 @@ class Sessions:
             raise
 
     def _begin(self, request: CreateSession, session_id: str, job_id: str) -> SessionRecord:
-        new = new_session(request, session_id, job_id, self.now(), self.lifetimes)
+        record = new_session(request, session_id, job_id, self.now(), self.lifetimes)
+        new = record.model_copy(update={"starts": 1})
         if not request.begun and self.records.sessions.create(new):
             return new
         found = self.get(session_id)
@@ -213,7 +217,7 @@ class Sessions:
 
     def _beat(self, session_id: str, job_id: str, standing: Standing, cancel: CancelToken) -> None:
         """Keep the record alive; stop the preparation when its session has been deleted."""
-        changes = {"progress": standing.share, "heartbeat": self.now()}
+        changes = {"progress": standing.share, "heartbeat": self.now(), "reclaimed": self.reclaim.asked}
         if self.records.sessions.update(session_id, _by_its_job(job_id, changes)) is None:
             cancel.cancel()
 

@@ -12,11 +12,12 @@ from engine.avatar.blocked import BlockSettings
 from engine.errors import ConfigurationError
 from engine.provenance.settings import ProvenanceSettings
 from engine.speech.settings import SpeechSettings
+from engine.stall_settings import StallSettings
 
 _TEN_YEARS = 10 * 365 * 86_400
 
 
-class Settings(BlockSettings, SpeechSettings, ProvenanceSettings):
+class Settings(BlockSettings, SpeechSettings, ProvenanceSettings, StallSettings):
     """Read once at start. The README's table is made of these descriptions."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.cancel import Cancelled, CancelToken
-from engine.errors import IdempotencyConflict
+from engine.errors import IdempotencyConflict, KeepsCrashing
 from engine.jobs import LEASE, JobName, Jobs
 from engine.outages import TtsUnavailable
 from engine.records import Records
@@ -104,6 +104,29 @@ def test_a_job_that_the_queue_hands_out_again_is_taken_over_at_once(jobs: Jobs, 
     assert begin(jobs) is None
     assert attempt(jobs) == ("running", 2)
     assert clock.time == before
+
+
+def test_the_third_start_of_a_job_that_never_ends_is_refused(jobs: Jobs) -> None:
+    assert (begin(jobs), begin(jobs)) == (None, None)
+    with pytest.raises(KeepsCrashing) as caught:
+        begin(jobs)
+    assert not caught.value.retryable
+    # It has an end now, by its caller's wish it begins anew.
+    jobs.ended("job-1", caught.value)
+    assert (begin(jobs), begin(jobs)) == (None, None)
+
+
+def test_a_start_whose_worker_was_reclaimed_does_not_count(jobs: Jobs) -> None:
+    for _ in range(4):
+        jobs.reclaim.asked = False
+        assert begin(jobs) is None
+        jobs.reclaim.ask()
+        assert jobs.beat("job-1", "drawing", 0.5)
+    jobs.reclaim.asked = False
+    assert begin(jobs) is None
+    assert begin(jobs) is None
+    with pytest.raises(KeepsCrashing):
+        begin(jobs)
 
 
 def test_a_run_knows_whether_the_job_is_still_its_own(jobs: Jobs) -> None:

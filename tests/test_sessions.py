@@ -11,7 +11,7 @@ import pytest
 
 from engine.avatar.uploads import upload_key
 from engine.engine import Engine
-from engine.errors import AvatarNotFound, Conflict, SessionNotFound
+from engine.errors import AvatarNotFound, Conflict, KeepsCrashing, SessionNotFound
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo
 from tests.engine_ground import EngineGround
@@ -100,3 +100,18 @@ def test_nothing_is_written_for_a_session_that_is_deleted_at_the_last_frame(fres
     with pytest.raises(SessionNotFound, match="deleted while"):
         fresh.run({"session_id": "leaving", "audio_base64": wav_base64(hum(0.2))}, progress=delete_when_drawing)
     assert not [key for key in store.uploaded if key.startswith("outputs/")]
+
+
+def test_a_preparation_that_never_ends_is_refused_at_its_third_start(fresh: EngineGround) -> None:
+    create = {"action": "create_session", "session_id": "deadly"}
+    fresh.run(create, job_id="killer")
+    sessions = fresh.engine.records.sessions
+    died = {"status": "preparing", "avatar_key": None, "avatar": None}
+    sessions.update("deadly", lambda old: old.model_copy(update=died))
+    fresh.run(create, job_id="killer")
+    sessions.update("deadly", lambda old: old.model_copy(update=died))
+    with pytest.raises(KeepsCrashing):
+        fresh.run(create, job_id="killer")
+    assert fresh.run({"action": "status", "session_id": "deadly"})["status"] == "error"
+    # Its end is told: whoever asks again, with another job, begins anew.
+    assert fresh.run(create, job_id="another")["status"] == "ready"

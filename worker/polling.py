@@ -61,10 +61,12 @@ class Clocks:
 class Polling:
     """Stands between the SDK's loop and the polls that RunPod's queue holds open; lives in the loop's own thread.
 
-    held: how many jobs the SDK has. clocks: makes the clocks that one poll looks at.
+    held: how many jobs the SDK has. on_leave: told, maybe by a signal, when the worker is to go. clocks: makes the
+    clocks that one poll looks at.
     """
 
     held: Callable[[], int]
+    on_leave: Callable[[], None] = lambda: None
     clocks: Callable[[], Clocks] = Clocks
     leaving: bool = False
     _end: Callable[[], None] | None = None
@@ -76,6 +78,7 @@ class Polling:
     def leave(self, end: Callable[[], None]) -> None:
         """Take no more jobs, and ``end`` when those that are held have been answered. May be called by a signal."""
         self.leaving, self._end = True, end
+        self.on_leave()
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._told.set)
 

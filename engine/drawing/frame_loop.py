@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from types import TracebackType
 
 from engine.cancel import Cancelled, CancelToken
-from engine.drawing.model_thread import ModelThread
+from engine.drawing.model_thread import ModelThread, device_failed
 from engine.drawing.schedule import Batch, Schedule
-from engine.lipsync.renderer import DeviceMemoryExhausted, Drawing, Finish, LipSync, Listener, Shot
+from engine.errors import EngineError
+from engine.lipsync.renderer import DeviceBroken, DeviceMemoryExhausted, Drawing, Finish, LipSync, Listener, Shot
 from engine.outages import DeviceMemoryFull
 
 POLL_SECONDS = 0.05
@@ -34,10 +35,10 @@ class DrawnFrame:
     def wait(self, cancel: CancelToken) -> Finish:
         """Wait until the device has drawn the shot: how it is finished, in the caller's thread. Called once.
 
-        Raises Cancelled, DeviceMemoryFull, and what the renderer raises.
+        Raises Cancelled, DeviceMemoryFull, DeviceFailed, and what the renderer raises.
         """
         while not self._settled.wait(POLL_SECONDS):
-            cancel.check()
+            cancel.check_waiting()
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         return self._outcome
@@ -122,7 +123,7 @@ class FrameLoop:
 
     @property
     def worn(self) -> bool:
-        """Whether the device ran out of memory for good: a fresh process should take the worker's place."""
+        """Whether the device ran out of memory for good, or failed: a fresh process should take the worker's place."""
         return self._thread.worn
 
     @contextmanager
@@ -201,7 +202,10 @@ class FrameLoop:
     def _failed(self, batch: _Frames, error: BaseException | None) -> list[_Frames]:
         if isinstance(error, DeviceMemoryExhausted):
             return [batch]
-        if error is not None:
+        if isinstance(error, DeviceBroken):
+            log.error("The GPU has failed: this worker should be replaced.", exc_info=error)
+            self._give_up([batch], device_failed())
+        elif error is not None:
             self._settle(batch, [error] * len(batch.entries))
         return []
 
@@ -231,8 +235,8 @@ class FrameLoop:
             self._halved = True
             self._draw_again(exhausted, size)
         else:
-            self._thread.worn = True
-            self._give_up(exhausted, attempt.error)
+            log.error("The GPU's memory ran out again: this worker should be replaced.", exc_info=attempt.error)
+            self._give_up(exhausted, DeviceMemoryFull("The worker's GPU has no memory left for this video. Try again."))
 
     def _draw_again(self, exhausted: list[_Frames], size: int) -> None:
         entries = [entry for batch in exhausted for entry in batch.entries]
@@ -246,11 +250,10 @@ class FrameLoop:
                     self._end(entry.job, entry.job.ended)
             self._changed.notify_all()
 
-    def _give_up(self, exhausted: list[_Frames], cause: BaseException | None) -> None:
-        log.error("The GPU's memory ran out again: this worker should be replaced.", exc_info=cause)
-        failure = DeviceMemoryFull("The worker's GPU has no memory left for this video. Try again.")
+    def _give_up(self, batches: list[_Frames], failure: EngineError) -> None:
+        self._thread.worn = True
         with self._changed:
-            for batch in exhausted:
+            for batch in batches:
                 for entry in batch.entries:
                     self._end(entry.job, failure)
                 self._settle(batch, [failure] * len(batch.entries))

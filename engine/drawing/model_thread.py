@@ -8,14 +8,22 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from engine.lipsync.renderer import DeviceBroken
+from engine.outages import DeviceFailed
+
 T = TypeVar("T")
+
+
+def device_failed() -> DeviceFailed:
+    """What a job is told whose device has failed."""
+    return DeviceFailed("The worker's GPU has failed. Try again: another worker takes this one's place.")
 
 
 class ModelThread:
     """Runs one thing after another, in the order they come: batches of frames, and whatever else needs the device.
 
     No other thread touches the device, so nothing ever waits inside it for another thread's work. ``worn``: whether
-    the device ran out of memory for good, and a fresh process should take this one's place.
+    the device ran out of memory for good, or failed, and a fresh process should take this one's place.
     """
 
     def __init__(self) -> None:
@@ -27,10 +35,15 @@ class ModelThread:
         """Do ``errand`` in the thread and return what it returns, or raise what it raises.
 
         From the thread itself it is done at once. It sees the caller's context variables: what it logs is its job's.
+        Raises DeviceFailed where the device has failed; then the thread is worn.
         """
         if threading.get_ident() == self._thread:
             return errand()
-        return self._pool.submit(contextvars.copy_context().run, errand).result()
+        try:
+            return self._pool.submit(contextvars.copy_context().run, errand).result()
+        except DeviceBroken as error:
+            self.worn = True
+            raise device_failed() from error
 
     def post(self, errand: Callable[[], T]) -> Future[T]:
         """Do ``errand`` in the thread when its turn comes, and don't wait for it."""

@@ -1,4 +1,4 @@
-"""What is done where the device has no memory for the networks' work."""
+"""What is done where the device has no memory for the networks' work, or fails."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from typing import TypeVar
 import torch
 
 from engine.drawing.model_thread import ModelThread
-from engine.lipsync.renderer import DeviceMemoryExhausted
+from engine.lipsync.renderer import DeviceBroken, DeviceMemoryExhausted
 from engine.outages import DeviceMemoryFull
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+DEVICE_FAILURES = ("CUDA error", "CUDA driver error", "cuDNN error", "NVRTC error")
+"""How torch's messages begin where CUDA, or a library on it, has failed; afterwards every call of the process does."""
+
 
 @contextmanager
 def on_device() -> Iterator[None]:
-    """The networks' work, for inference alone. Raises DeviceMemoryExhausted; nothing holds what was made by then."""
+    """The networks' work, for inference alone.
+
+    Raises DeviceMemoryExhausted, and nothing holds what was made by then; DeviceBroken where CUDA has failed otherwise.
+    """
     try:
         with torch.inference_mode():
             yield
@@ -29,6 +35,10 @@ def on_device() -> Iterator[None]:
         # Its frames hold what the networks had made so far, for as long as anyone holds the error.
         traceback.clear_frames(error.__traceback__)
         raise DeviceMemoryExhausted from error
+    except RuntimeError as error:
+        if isinstance(error, torch.AcceleratorError) or str(error).startswith(DEVICE_FAILURES):
+            raise DeviceBroken from error
+        raise
 
 
 def with_room(thread: ModelThread, errand: Callable[[], T], make_room: Callable[[], None]) -> T:

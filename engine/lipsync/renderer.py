@@ -31,6 +31,10 @@ class DeviceMemoryExhausted(Exception):
     """The device has no memory for a batch; a smaller one may still fit."""
 
 
+class DeviceBroken(Exception):
+    """The device has failed in a way that this process can't get over: whatever it is asked next will fail too."""
+
+
 class FrameSource(Protocol):
     """An avatar's normalised frames, which can be walked through as often as needed.
 
@@ -169,7 +173,7 @@ class Drawing(Protocol):
     def wait(self) -> list[Finish]:
         """Wait for the device: how each shot of the batch is finished, in order. Called once, by the model's thread.
 
-        Raises DeviceMemoryExhausted.
+        Raises DeviceMemoryExhausted and DeviceBroken.
         """
         ...
 
@@ -196,7 +200,7 @@ class LipSync(Protocol):
     def begin(self, shots: Sequence[Shot]) -> Drawing:
         """Start to draw up to ``batch_sizes[-1]`` shots, each of which has a box; return while the device is at it.
 
-        The next batch may begin before this one has been waited for. Raises DeviceMemoryExhausted.
+        The next batch may begin before this one has been waited for. Raises DeviceMemoryExhausted and DeviceBroken.
         """
         ...
 

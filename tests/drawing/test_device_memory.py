@@ -11,8 +11,8 @@ import pytest
 from engine.cancel import Cancelled, CancelToken
 from engine.drawing.frame_loop import FrameLoop, JobFrames
 from engine.drawing.model_thread import ModelThread
-from engine.lipsync.renderer import DeviceMemoryExhausted
-from engine.outages import DeviceMemoryFull
+from engine.lipsync.renderer import DeviceBroken, DeviceMemoryExhausted
+from engine.outages import DeviceFailed, DeviceMemoryFull
 from tests.drawing.easel import SECONDS, Easel, Fault, Held, seen, shot
 
 
@@ -172,3 +172,33 @@ def test_a_device_that_can_not_be_relieved_is_worn_at_once(
         job.draw(shot(1)).wait(CancelToken())
     assert loop.worn
     assert "the driver is gone" in caplog.text
+
+
+@pytest.mark.parametrize("make", [lambda fault: Easel(at_begin=fault), lambda fault: Easel(at_wait=fault)])
+def test_a_device_that_fails_ends_its_batch_s_jobs_and_wears_the_worker(
+    thread: ModelThread, make: Callable[[Fault], Easel]
+) -> None:
+    def fault(numbers: Sequence[int]) -> None:
+        raise DeviceBroken("CUDA error: unspecified launch failure")
+
+    easel = make(fault)
+    loop = FrameLoop(easel, thread)
+    with loop.job() as job:
+        with Held(thread):
+            frames = [job.draw(shot(number)) for number in range(9)]
+        for frame in frames:
+            with pytest.raises(DeviceFailed) as caught:
+                frame.wait(CancelToken())
+            assert caught.value.retryable
+    assert len(begun(easel)) <= 2
+    assert easel.relieved == 0
+    assert loop.worn
+
+
+def test_an_errand_on_a_device_that_fails_wears_the_worker_too(thread: ModelThread) -> None:
+    def errand() -> None:
+        raise DeviceBroken
+
+    with pytest.raises(DeviceFailed):
+        thread.run(errand)
+    assert thread.worn

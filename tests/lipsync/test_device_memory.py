@@ -16,7 +16,7 @@ from engine.drawing.model_thread import ModelThread
 from engine.lipsync.device_memory import on_device, with_room
 from engine.lipsync.musetalk import MuseTalkLipSync
 from engine.lipsync.musetalk_look import Look, MuseTalkEyes
-from engine.lipsync.renderer import DeviceMemoryExhausted
+from engine.lipsync.renderer import DeviceBroken, DeviceMemoryExhausted
 from engine.outages import DeviceMemoryFull
 from engine.timebase import HEARD_RATE
 from tests.lipsync.tiny_musetalk import tiny_networks
@@ -62,6 +62,22 @@ def test_an_attempt_that_fails_holds_nothing_of_what_it_made() -> None:
         exhausting()
     assert isinstance(caught.value.__cause__, torch.OutOfMemoryError)
     assert made[0]() is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling cublasSgemm"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+    ids=["kernel", "cublas", "cudnn"],
+)
+def test_a_failure_of_the_device_is_told_from_one_of_the_networks(error: RuntimeError) -> None:
+    with pytest.raises(DeviceBroken), on_device():
+        raise error
+    with pytest.raises(RuntimeError, match="size of tensor"), on_device():
+        raise RuntimeError("The size of tensor a (3) must match the size of tensor b (4)")
 
 
 def test_with_more_room_it_is_done_once_more() -> None:

@@ -10,16 +10,16 @@ import pytest
 
 from tests.worker.clips import talking_head
 from tests.worker.endpoint import Endpoint, error_of
+from tests.worker.odd_device import GO_ON, HELD_FRAMES, TOO_LARGE_FRAMES
 from tests.worker.paid_voice import wait_for
 from tests.worker.queue_standin import QueueStandIn
-from tests.worker.scarce_memory import GO_ON, HELD_FRAMES, TOO_LARGE_FRAMES
 from tests.worker.worker_process import REPOSITORY, Ground, Worker
 
-SCARCE_MEMORY = Path(__file__).with_name("scarce_memory.py")
+ODD_DEVICE = Path(__file__).with_name("odd_device.py")
 
 
 def worker_of(queue: QueueStandIn, ground: Ground, pod: str, slots: int) -> Worker:
-    return Worker(queue, ground, pod, {"PYTHONPATH": str(REPOSITORY), "MAX_CONCURRENCY": str(slots)}, SCARCE_MEMORY)
+    return Worker(queue, ground, pod, {"PYTHONPATH": str(REPOSITORY), "MAX_CONCURRENCY": str(slots)}, ODD_DEVICE)
 
 
 @pytest.fixture(scope="module")

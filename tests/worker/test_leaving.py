@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
 from tests.worker.clips import talking_head
 from tests.worker.endpoint import Endpoint
+from tests.worker.odd_device import GO_ON, HELD_FRAMES
 from tests.worker.paid_voice import wait_for
 from tests.worker.queue_standin import QueueStandIn
-from tests.worker.scarce_memory import GO_ON, HELD_FRAMES
-from tests.worker.test_device_memory import SCARCE_MEMORY
+from tests.worker.test_device_memory import ODD_DEVICE
 from tests.worker.worker_process import REPOSITORY, Ground, Worker
 
 IDLE_SECONDS = 2.0
@@ -53,7 +52,7 @@ def test_a_busy_worker_finishes_reports_and_takes_no_more(
     queue: QueueStandIn, endpoint: Endpoint, ground: Ground, held: dict[str, str], slots: str
 ) -> None:
     settings = {"PYTHONPATH": str(REPOSITORY), "MAX_CONCURRENCY": slots}
-    with Worker(queue, ground, f"busy{slots}", settings, SCARCE_MEMORY) as worker:
+    with Worker(queue, ground, f"busy{slots}", settings, ODD_DEVICE) as worker:
         running, stopped = endpoint.run(held), endpoint.run(held) if slots == "4" else None
         for job_id in filter(None, (running, stopped)):
             endpoint.in_progress(job_id)

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.worker.endpoint import Endpoint
-from tests.worker.paid_voice import wait_for
 from tests.worker.queue_standin import QueueStandIn
 from tests.worker.worker_process import Ground, Worker
 from worker.polling import AWAY_SECONDS, Clocks, Pauses, Polling
