@@ -16,6 +16,7 @@ from shim.app import Service, create_app
 from shim.auth.admission import admission_of, announce
 from shim.choose import open_service
 from shim.generate import body_limit
+from shim.heads import BoundedHeads
 from shim.settings import read_shim_settings
 from shim.warming import BACKLOG, listening, warming
 
@@ -59,6 +60,7 @@ def serve(service: Service, listener: socket.socket) -> None:
         settings.host,
         settings.port,
         backlog=BACKLOG,
+        http=BoundedHeads,
         log_config=None,
         access_log=False,
         server_header=False,
