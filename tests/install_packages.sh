@@ -14,6 +14,7 @@ need radosgw ceph-mon ceph-osd radosgw
 need chromium chromium
 need node nodejs
 need redis-server redis-server
+need caddy caddy
 
 [ -n "$missing" ] || exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
