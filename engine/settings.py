@@ -170,7 +170,7 @@ class Settings(BlockSettings, SpeechSettings, ProvenanceSettings, StallSettings)
             return value
         return tuple(part.strip().lower() for part in value.split(",") if part.strip())
 
-    @field_validator("runpod_endpoint_id", "runpod_api_key", mode="before")
+    @field_validator("runpod_endpoint_id", "runpod_api_key", "scratch_dir", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value

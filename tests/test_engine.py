@@ -16,6 +16,7 @@ import pytest
 
 from engine.cancel import Cancelled, CancelToken
 from engine.errors import ConfigurationError, Conflict, InvalidInput, NoFace, SessionFailed, SessionNotFound
+from engine.settings import read_settings
 from engine.video.encode import EncoderSettings, VideoEncoder
 from engine.video.quality import Quality
 from tests.engine_ground import EngineGround
@@ -339,6 +340,11 @@ def test_checks_say_what_is_missing(tmp_path: Path) -> None:
         checks["default_avatar"]()
     with pytest.raises(ConfigurationError, match="SCRATCH_DIR"):
         checks["scratch"]()
+
+
+def test_an_empty_scratch_folder_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRATCH_DIR", "")
+    assert read_settings().scratch_dir is None
 
 
 def test_a_still_picture_speaks(fresh: EngineGround) -> None:

@@ -65,7 +65,7 @@ class LimitSettings(BaseSettings):
 
     @field_validator("session_generations", mode="before")
     @classmethod
-    def _blank_is_unset(cls, value: object) -> object:
+    def _empty_is_no_limit(cls, value: object) -> object:
         return value.strip() or None if isinstance(value, str) else value
 
 

@@ -191,6 +191,14 @@ def test_the_contracts_rates_hold_where_nothing_is_set() -> None:
     assert (settings.create_rate, settings.status_rate, settings.session_generations) == ("10/minute", "100/minute", 5)
 
 
+def test_empty_variables_set_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CREATE_RATE", "STATUS_RATE", "SESSION_GENERATIONS", "REDIS_URL", "TRUSTED_PROXIES"):
+        monkeypatch.setenv(name, "")
+    settings = ShimSettings()
+    assert (settings.create_rate, settings.status_rate, settings.session_generations) == ("", "", None)
+    assert (settings.redis_url, settings.trusted_proxies) == (None, ())
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
