@@ -233,6 +233,19 @@ def test_saying_something_else_stops_what_was_said(embedded: Callable[..., Page]
     assert ended_state(server, first) == "cancelled"
 
 
+def test_the_captions_of_what_was_said_go_with_it(embedded: Callable[..., Page]) -> None:
+    page = embedded()
+    page.evaluate("text => { guide.speak(text); }", TEXT)
+    page.wait_for_function("seen.captions.length", timeout=30_000)
+    page.evaluate("text => { seen.names = []; guide.speak(text).catch(() => {}); }", LONG_TEXT)
+    page.wait_for_function("seen.names.includes('play')", timeout=30_000)
+    page.evaluate("guide.video.pause()")
+    player = page.locator("#guide")
+    with_captions = player.screenshot()
+    page.evaluate("guide.captions = false")
+    assert player.screenshot() == with_captions
+
+
 def test_a_refusal_is_shown_told_and_thrown(embedded: Callable[..., Page]) -> None:
     page = embedded(generations=1)
     page.evaluate(SPOKEN, "Hello.")

@@ -174,6 +174,7 @@ def test_what_was_made_is_played_again_also_after_a_reload(studio: Page) -> None
     wait_until(studio, "done")
     studio.reload()
     expect(studio.locator("#avatar-ready")).to_be_visible()
+    expect(studio.get_by_role("textbox", name="Text")).to_have_value("Hello there.")
     take = studio.get_by_role("button", name="Play again: Hello there.")
     assert take.locator("img").evaluate("picture => picture.decode().then(() => picture.naturalWidth)") > 100
     take.click()
@@ -216,8 +217,12 @@ def test_stopping_cancels_the_job(studio: Page, server: Server) -> None:
     use_default_avatar(studio)
     studio.evaluate("player.addEventListener('begin', ({detail}) => window.job = detail.job_id)")
     say(studio, "And on and on it goes. " * 12)
-    wait_for(studio, "window.job")
-    studio.get_by_role("button", name="Stop", exact=True).click()
+    wait_until(studio, "playing")
+    stop = studio.get_by_role("button", name="Stop", exact=True)
+    stop.press("Enter")
+    expect(stop).to_be_hidden()
+    expect(studio.get_by_role("button", name="Make the video")).to_be_focused()
+    assert not studio.evaluate("player.controls")
     job = studio.evaluate("window.job")
     end = time.monotonic() + WAIT_SECONDS
     while (state := server.stored.job(job)["state"]) == "running":
@@ -226,6 +231,17 @@ def test_stopping_cancels_the_job(studio: Page, server: Server) -> None:
     assert state == "cancelled"
     expect(studio.locator("#toolbar")).to_be_hidden()
     expect(studio.get_by_role("alert")).to_have_count(0)
+
+
+def test_asking_twice_makes_one_video(studio: Page) -> None:
+    studio.evaluate(WATCH)
+    use_default_avatar(studio)
+    say(studio, "Hello, hello, hello.")
+    expect(studio.get_by_role("button", name="Making the video")).to_be_disabled()
+    studio.get_by_role("textbox", name="Text").press("Control+Enter")
+    wait_until(studio, "done")
+    assert studio.evaluate("seen.events") == ["begin", "play", "end"]
+    expect(studio.get_by_role("button", name="Make the video")).to_be_enabled()
 
 
 def test_a_connection_that_breaks_is_told_beneath_the_video(studio: Page) -> None:
@@ -243,8 +259,11 @@ def test_a_connection_that_breaks_is_told_beneath_the_video(studio: Page) -> Non
 
 def test_errors_are_sentences_beside_what_caused_them(studio: Page, tmp_path: Path) -> None:
     drop(studio, "#avatar-drop", grey_clip(tmp_path / "grey.mp4"))
+    studio.get_by_role("textbox", name="Text").focus()
     expect(studio.locator("#avatar-error")).to_contain_text("face", timeout=30_000)
     expect(studio.get_by_role("button", name="Make the video")).to_be_disabled()
+    # Whoever types meanwhile types on.
+    expect(studio.get_by_role("textbox", name="Text")).to_be_focused()
     use_default_avatar(studio)
     expect(studio.locator("#avatar-error")).to_be_hidden()
     studio.get_by_role("button", name="Make the video").click()
@@ -257,6 +276,43 @@ def test_errors_are_sentences_beside_what_caused_them(studio: Page, tmp_path: Pa
     say(studio, "Hello.")
     expect(told).to_be_hidden()
     wait_until(studio, "done")
+
+
+def test_a_file_of_another_kind_is_refused_before_it_is_sent(studio: Page) -> None:
+    sent: list[str] = []
+    studio.on("request", lambda request: sent.append(request.method))
+    notes = {"name": "notes.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.4"}
+    studio.set_input_files("#avatar-file", notes)  # type: ignore[arg-type]
+    expect(studio.locator("#avatar-error")).to_contain_text("notes.pdf is no video")
+    studio.get_by_text("Audio", exact=True).click()
+    studio.set_input_files("#sound-file", notes)  # type: ignore[arg-type]
+    expect(studio.locator("#sound-error")).to_contain_text("notes.pdf is no recording")
+    assert "POST" not in sent
+
+
+def test_a_file_dropped_beside_its_place_does_not_replace_the_page(studio: Page) -> None:
+    prevented = """(type) => {
+      const dropped = new DataTransfer();
+      if (type === "file") dropped.items.add(new File(["x"], "me.mp4"));
+      else dropped.setData("text/plain", "Hello.");
+      const event = new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true });
+      return !document.querySelector("#text").dispatchEvent(event);
+    }"""
+    assert studio.evaluate(prevented, "file")
+    assert not studio.evaluate(prevented, "text")
+
+
+def test_voices_that_are_away_are_told_once_and_the_default_speaks(page: Page, server: Server) -> None:
+    told = {"error": "speech_failed", "detail": "The speech service did not answer.", "retryable": True}
+    for path in ("voices", "models"):
+        page.route(f"**/api/v1/{path}", lambda route: route.fulfill(status=503, json=told))
+    page.goto(server.url)
+    expect(page.locator("#voice-error")).to_have_text(told["detail"])  # type: ignore[arg-type]
+    expect(page.locator("#model-error")).to_be_hidden()
+    expect(page.get_by_label("Voice", exact=True)).to_have_text("Default")
+    use_default_avatar(page)
+    say(page, "Hello.")
+    wait_until(page, "done")
 
 
 def drop(page: Page, place: str, file: Path) -> None:
@@ -294,6 +350,9 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_forgotten(page: Page, keyed_ser
     expect(dialog).to_be_hidden()
     use_default_avatar(page)
     assert_box_on_picture(page)
+    width, height = SIZES["phone"]
+    page.set_viewport_size({"width": width, "height": height})
+    assert_sound(page)
     say(page, "Hello with a key.")
     wait_until(page, "done")
     assert len(sockets) == 1
@@ -306,6 +365,20 @@ def test_a_key_is_asked_for_kept_for_the_tab_and_forgotten(page: Page, keyed_ser
     assert page.evaluate("JSON.stringify(localStorage)").find(key) == -1
     page.get_by_role("button", name="Forget key").click()
     expect(dialog).to_be_visible()
+
+
+def test_whoever_gives_up_after_a_wrong_key_is_left_alone(page: Page, keyed_server: Server) -> None:
+    page.goto(keyed_server.url)
+    dialog = page.get_by_role("dialog")
+    page.get_by_label("Key or token").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#access-error")).to_be_visible()
+    dialog.get_by_role("button", name="Not now").click()
+    expect(page.locator("#voice-error")).to_contain_text("key")
+    expect(page.locator("#before-error")).to_contain_text("key")
+    expect(dialog).to_be_hidden()
+    expect(page.get_by_role("button", name="Forget key")).to_be_hidden()
+    assert page.evaluate("sessionStorage.getItem('key')") is None
 
 
 def test_whoever_has_no_key_at_first_is_asked_when_one_is_needed(page: Page, keyed_server: Server, key: str) -> None:
@@ -382,8 +455,11 @@ def test_it_can_be_used_by_keyboard_alone(studio: Page) -> None:
         studio.keyboard.press("Tab")
     expect(studio.get_by_role("button", name="Use the default avatar")).to_be_focused()
     studio.keyboard.press("Enter")
+    expect(studio.locator("#avatar-title")).to_be_focused()
     expect(studio.locator("#avatar-ready")).to_be_visible(timeout=30_000)
-    studio.get_by_role("textbox", name="Text").focus()
+    for _ in range(3):
+        studio.keyboard.press("Tab")
+    expect(studio.get_by_role("textbox", name="Text")).to_be_focused()
     studio.keyboard.type("Hello.")
     studio.keyboard.press("Control+Enter")
     wait_until(studio, "done")

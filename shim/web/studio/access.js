@@ -51,6 +51,7 @@ export class Access {
 
   #answer(sentence) {
     const [dialog, form, field] = [$("access"), $("access-form"), $("key")];
+    let isGiven = false;
     tellError("access-error", sentence, field);
     field.value = "";
     dialog.showModal();
@@ -61,15 +62,24 @@ export class Access {
         const key = field.value.trim();
         if (!key) return tellError("access-error", "Paste a key or a token first.", field);
         if (!/^[\x21-\x7e]+$/.test(key)) return tellError("access-error", "A key has no spaces and no accents.", field);
+        isGiven = true;
         this.#keep(key);
         resolve(true);
         dialog.close();
       };
       dialog.onclose = () => {
-        this.#declined = !this.#client.key;
+        if (!isGiven) this.#decline();
         resolve(false);
       };
     });
+  }
+
+  /** What the server has refused isn't shown to it again. */
+  #decline() {
+    sessionStorage.removeItem(KEY);
+    this.#client.key = null;
+    this.#declined = true;
+    this.#show();
   }
 
   #keep(key) {

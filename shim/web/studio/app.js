@@ -4,7 +4,7 @@ import { TalkingAvatarClient } from "../talking-avatar.js";
 import { Access, sentenceOf } from "./access.js";
 import { AvatarCard } from "./avatar.js";
 import { History } from "./history.js";
-import { isStopped, tellError } from "./page.js";
+import { ignoreStrayFiles, isStopped, tellError } from "./page.js";
 import { ScriptForm } from "./script.js";
 import { Stage } from "./stage.js";
 import { fillVoices } from "./voices.js";
@@ -44,5 +44,6 @@ async function start() {
   await Promise.all([avatar.restore(), fillVoices(client, access)]);
 }
 
+ignoreStrayFiles();
 access.onLateKey = start;
 await Promise.all([stage.learnRenderer(), start()]);

@@ -1,10 +1,11 @@
 // The avatar: chosen, sent, prepared, and shown with the face that was found in it.
 
 import { sentenceOf } from "./access.js";
-import { $, bytesOf, made, secondsOf, showList, showOnly, showShare, takeFiles, tellError } from "./page.js";
+import { $, bytesOf, keepFocus, made, secondsOf, showList, showOnly, showShare, takeFiles, tellError } from "./page.js";
 
 const KEY = "session";
 const SHOWN_BEFORE = 8;
+const KINDS = /^(video|image)\//;
 const PARTS = ["avatar-choose", "avatar-preparing", "avatar-ready"];
 
 export class AvatarCard {
@@ -38,7 +39,7 @@ export class AvatarCard {
   /** Go on with the session of this tab, if it is still there, and offer those of before. */
   async restore() {
     const id = sessionStorage.getItem(KEY);
-    if (id) await this.#follow(id, "It may have expired. Choose an avatar again.");
+    if (id) await this.#follow(id, { otherwise: "It may have expired. Choose an avatar again.", quiet: true });
     await this.#offerBefore();
   }
 
@@ -73,6 +74,8 @@ export class AvatarCard {
   #upload(file) {
     if (this.#needsConsent && !$("consent").checked)
       return tellError("avatar-error", "Tick that the person has agreed, and choose the file again.", $("consent"));
+    if (file.type && !KINDS.test(file.type))
+      return tellError("avatar-error", `${file.name} is no video and no picture. Choose an MP4, MOV, WebM, JPEG, PNG or WebP file.`);
     if (file.size > this.#most)
       return tellError("avatar-error", `This file has ${bytesOf(file.size)}; the server takes ${bytesOf(this.#most)}. Choose a smaller one.`);
     const consent = $("consent").checked;
@@ -95,14 +98,14 @@ export class AvatarCard {
     }
   }
 
-  /** Watch a session until it is ready. `otherwise`: what to add where it isn't there any more. */
-  async #follow(id, otherwise = "") {
+  /** Watch a session until it is ready. `otherwise`: what to add where it isn't there any more. `quiet`: as of Access. */
+  async #follow(id, { otherwise = "", quiet = false } = {}) {
     this.#begin();
     const { signal } = this.#left;
     this.#showProgress("Looking for the face", null);
     try {
       const onStatus = ({ progress }) => this.#showProgress("Looking for the face", progress ?? null);
-      const session = await this.#access.with(() => this.#client.waitUntilReady(id, { onStatus, signal }));
+      const session = await this.#access.with(() => this.#client.waitUntilReady(id, { onStatus, signal }), { quiet });
       sessionStorage.setItem(KEY, id);
       this.#showReady(session);
     } catch (error) {
@@ -116,8 +119,7 @@ export class AvatarCard {
     tellError("avatar-error", null, $("consent"));
     showList("avatar-warnings", []);
     this.#showProgress("Beginning", null);
-    showOnly("avatar-preparing", ...PARTS);
-    $("avatar-change").hidden = true;
+    this.#showPart("avatar-preparing");
     $("avatar-live").textContent = "The avatar is being prepared.";
     this.#onSession(null);
   }
@@ -125,14 +127,19 @@ export class AvatarCard {
   #choose(sentence) {
     this.#left.abort();
     sessionStorage.removeItem(KEY);
-    showOnly("avatar-choose", ...PARTS);
+    this.#showPart("avatar-choose");
     showList("avatar-warnings", []);
-    $("avatar-change").hidden = true;
     $("avatar-live").textContent = "";
     tellError("avatar-error", sentence);
     this.#offerBefore();
     this.#onSession(null);
-    $("avatar-title").focus({ preventScroll: true });
+  }
+
+  #showPart(part) {
+    keepFocus($("avatar-title"), () => {
+      showOnly(part, ...PARTS);
+      $("avatar-change").hidden = part !== "avatar-ready";
+    });
   }
 
   #showProgress(label, share) {
@@ -141,8 +148,7 @@ export class AvatarCard {
   }
 
   #showReady(session) {
-    showOnly("avatar-ready", ...PARTS);
-    $("avatar-change").hidden = false;
+    this.#showPart("avatar-ready");
     $("avatar-live").textContent = "The avatar is ready.";
     this.#showFacts(session.avatar);
     this.#showFace(session);

@@ -11,6 +11,13 @@ export function tellError(id, sentence, field = null) {
   if (sentence) field?.setAttribute("aria-invalid", "true");
 }
 
+/** Change what is shown. The keyboard's focus, where this would lose it, goes to `next`. */
+export function keepFocus(next, change) {
+  const held = document.activeElement;
+  change();
+  if (held !== document.body && !held.getClientRects().length) next.focus({ preventScroll: true });
+}
+
 /** Show one of an id's siblings alone. */
 export function showOnly(shown, ...ids) {
   for (const id of ids) $(id).hidden = id !== shown;
@@ -33,6 +40,14 @@ export function made(name, properties = {}, ...children) {
   const element = Object.assign(document.createElement(name), properties);
   element.append(...children);
   return element;
+}
+
+/** A file that is dropped beside its place would be opened instead of the page, and all that is typed be lost. */
+export function ignoreStrayFiles() {
+  for (const name of ["dragover", "drop"])
+    addEventListener(name, (event) => {
+      if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+    });
 }
 
 /** Have a place take files that are dropped on it, and its input those that are picked. */

@@ -4,14 +4,16 @@ import { $, tellError } from "./page.js";
 import { Sound } from "./sound.js";
 
 const COUNTED_FROM = 0.8;
+const DRAFT = "draft";
 
 export class ScriptForm {
   #onRequest;
   #most = null;
   #sound;
   #session = null;
+  #isMaking = false;
 
-  /** `onRequest` gets the request, and what to call it in the history. */
+  /** `onRequest` gets the request, and what to call it in the history. Nothing else is asked for until it is through. */
   constructor(onRequest) {
     this.#onRequest = onRequest;
     this.#sound = new Sound(() => this.#show());
@@ -19,7 +21,9 @@ export class ScriptForm {
       event.preventDefault();
       this.#submit();
     });
+    $("text").value = sessionStorage.getItem(DRAFT) ?? "";
     $("script").addEventListener("input", () => this.#show());
+    $("text").addEventListener("input", () => this.#keepDraft());
     $("text").addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("script").requestSubmit();
     });
@@ -55,9 +59,24 @@ export class ScriptForm {
     $("sound-part").hidden = kind !== "sound";
     $("generate").disabled = !this.#session;
     $("generate-hint").hidden = Boolean(this.#session);
-    const length = [...$("text").value].length;
+    this.#showMaking();
+    const length = [...$("text").value.trim()].length;
     $("text-count").textContent = this.#counted(length);
     if (length && (!this.#most || length <= this.#most)) tellError("text-error", null, $("text"));
+  }
+
+  /** The button keeps the focus while it does nothing. */
+  #showMaking() {
+    $("generate").setAttribute("aria-disabled", String(this.#isMaking));
+    $("generate").querySelector("span").textContent = this.#isMaking ? "Making the video …" : "Make the video";
+  }
+
+  #keepDraft() {
+    try {
+      sessionStorage.setItem(DRAFT, $("text").value);
+    } catch {
+      // A tab without room: the history, which filled it, says so.
+    }
   }
 
   #counted(length) {
@@ -67,7 +86,7 @@ export class ScriptForm {
   }
 
   async #submit() {
-    if (!this.#session) return;
+    if (!this.#session || this.#isMaking) return;
     this.tellError(null);
     const kind = this.#kind();
     const fault = kind === "text" ? this.#faultOfText() : this.#sound.file ? null : "Choose or record something first.";
@@ -76,12 +95,17 @@ export class ScriptForm {
       if (kind === "text") $("text").focus();
       return;
     }
+    this.#isMaking = true;
+    this.#show();
     try {
       const said = kind === "text" ? this.#spoken() : { audio_base64: await this.#sound.base64() };
       const label = kind === "text" ? said.text : this.#sound.file.name;
-      this.#onRequest({ session_id: this.#session.session_id, ...said, ...this.#options() }, label);
+      await this.#onRequest({ session_id: this.#session.session_id, ...said, ...this.#options() }, label);
     } catch (error) {
       this.tellError(error.message);
+    } finally {
+      this.#isMaking = false;
+      this.#showMaking();
     }
   }
 

@@ -2,6 +2,9 @@
 
 import { $, bytesOf, secondsOf, takeFiles, tellError } from "./page.js";
 
+// Videos too: their sound is taken.
+const KINDS = /^(audio|video)\/|^application\/ogg$/;
+
 export class Sound {
   #onChange;
   #most = Infinity;
@@ -33,6 +36,8 @@ export class Sound {
   }
 
   #take(file) {
+    if (file.type && !KINDS.test(file.type))
+      return tellError("sound-error", `${file.name} is no recording. Choose a WAV, MP3, M4A or OGG file.`);
     if (file.size > this.#most)
       return tellError("sound-error", `This recording has ${bytesOf(file.size)}; the server takes ${bytesOf(this.#most)}. Choose a shorter one.`);
     if (!file.size) return tellError("sound-error", "This recording is empty. Choose another one.");

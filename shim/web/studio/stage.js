@@ -2,7 +2,7 @@
 
 import { curlOf } from "./curl.js";
 import { freshReply } from "./history.js";
-import { $, isStopped, showList, showShare, tellError } from "./page.js";
+import { $, isStopped, keepFocus, showList, showShare, tellError } from "./page.js";
 import { sentenceOf } from "./access.js";
 
 const STAGES = {
@@ -47,6 +47,7 @@ export class Stage {
   #rest() {
     const picture = this.#session?.thumbnail_url;
     this.#player.poster = picture ? this.#client.address(picture) : "";
+    this.#player.controls = false;
     this.#state(picture ? "ready" : "empty");
   }
 
@@ -58,7 +59,7 @@ export class Stage {
       this.#showMade({ request, label, reply });
       return this.#take;
     } catch (error) {
-      $("making").hidden = true;
+      this.#hideMaking();
       if (isStopped(error)) return null;
       this.#toldElsewhere = error;
       if (this.#hasBegun) {
@@ -128,8 +129,8 @@ export class Stage {
   #showMade(take) {
     this.#take = take;
     const { reply } = take;
-    $("making").hidden = true;
     $("toolbar").hidden = false;
+    this.#hideMaking($("captions"));
     this.#showRenderer(reply.renderer);
     for (const [name, field] of Object.entries(DOWNLOADS)) {
       const address = new URL(this.#client.address(reply[field]));
@@ -154,15 +155,21 @@ export class Stage {
     }
   }
 
+  /** Whoever had the focus on the button to stop goes on from `next`. */
+  #hideMaking(next = $("generate")) {
+    keepFocus(next, () => ($("making").hidden = true));
+  }
+
   #showError(error) {
-    $("making").hidden = true;
+    this.#hideMaking();
+    this.#player.controls = false;
     tellError("stage-error", sentenceOf(error));
     this.#state("error");
   }
 
   #stop() {
     this.#player.stop();
-    $("making").hidden = true;
+    this.#hideMaking();
     $("stage-live").textContent = "Stopped.";
     this.#rest();
   }

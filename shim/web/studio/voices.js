@@ -7,31 +7,36 @@ const sample = new Audio();
 
 /** Fill both lists. A server without them has no such path, and then nothing is shown. */
 export async function fillVoices(client, access) {
-  await Promise.all([
+  const [voices, models] = await Promise.all([
     fill("voice", () => access.with(() => client.voices(), { quiet: true })),
     fill("model", () => access.with(() => client.models(), { quiet: true })),
   ]);
+  tellError("voice-error", voices);
+  // What keeps both away is told once.
+  tellError("model-error", models === voices ? null : models);
 }
 
+/** Why there is no list; null where there is one, and where the server has none. */
 async function fill(id, list) {
   const part = $(`${id}-part`);
   try {
     const offered = (await list()).filter((offer) => offer.available !== false);
-    $(id).replaceChildren(...offered.map(optionOf));
+    $(id).replaceChildren(...offered.map((offer) => optionOf(offer, id)));
     $(id).disabled = false;
-    tellError(`${id}-error`, null);
     part.hidden = offered.length === 0;
     if (id === "voice") offerSamples(offered);
+    return null;
   } catch (error) {
-    if (error.status === 404) return;
+    if (error.status === 404) return null;
+    $(id).replaceChildren(made("option", { value: "", textContent: "Default" }));
     $(id).disabled = true;
     part.hidden = false;
-    tellError(`${id}-error`, sentenceOf(error));
+    return sentenceOf(error);
   }
 }
 
-function optionOf(offer) {
-  const language = offer.languages?.length === 1 ? ` (${offer.languages[0]})` : "";
+function optionOf(offer, id) {
+  const language = id === "voice" && offer.languages?.length === 1 ? ` (${offer.languages[0]})` : "";
   return made("option", { value: offer.id, textContent: `${offer.name}${language}`, selected: Boolean(offer.default) });
 }
 

@@ -67,7 +67,7 @@ export class TalkingAvatarElement extends HTMLElement {
   }
 
   attributeChangedCallback(name) {
-    if (name === "captions") this.#track.mode = this.captions ? "showing" : "hidden";
+    if (name === "captions") this.#showCaptions();
     if (name === "muted") this.#video.muted = this.muted;
     if (name === "controls") this.#video.controls = this.controls;
     if (name === "poster") this.#video.poster = this.poster;
@@ -111,7 +111,7 @@ export class TalkingAvatarElement extends HTMLElement {
   #begin() {
     this.stop();
     this.#message.hidden = true;
-    for (const cue of [...(this.#track.cues ?? [])]) this.#track.removeCue(cue);
+    this.#clearCaptions();
     const tell = (name, detail) => this.#tell(name, detail);
     this.#utterance = new Utterance(this.client, this.#video, tell, () => this.#play());
     return this.#utterance;
@@ -172,6 +172,17 @@ export class TalkingAvatarElement extends HTMLElement {
     } catch (error) {
       if (this.#utterance === utterance) this.#fail(error);
     }
+  }
+
+  /** Chromium leaves a caption that is removed on the picture, as long as its track shows. */
+  #clearCaptions() {
+    this.#track.mode = "hidden";
+    for (const cue of [...this.#track.cues]) this.#track.removeCue(cue);
+    this.#showCaptions();
+  }
+
+  #showCaptions() {
+    this.#track.mode = this.captions ? "showing" : "hidden";
   }
 
   #captionShown() {
