@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -38,7 +39,8 @@ class Body:
         names = {*model.model_fields, *REFUSED} - OWN_FIELDS
         fields = {name: value for name, value in body.items() if name in names and value is not None}
         unknown = [name for name in body if name not in names | HEEDED_FIELDS]
-        return cls(fields, [f"`{name[:64]}` is not known here and was ignored." for name in unknown[:_MOST_WARNINGS]])
+        told = [_sendable(name[:64]) for name in unknown[:_MOST_WARNINGS]]
+        return cls(fields, [f"`{name}` is not known here and was ignored." for name in told])
 
 
 async def read_json_object(request: Request, limit: int) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def parse_json_object(text: bytes | str) -> dict[str, Any]:
     if not text.strip():
         return {}
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise InvalidInput("The body is not JSON. Send an object in UTF-8, such as {}.") from None
     if value is None:
@@ -81,6 +83,18 @@ def _announced(request: Request) -> int:
 def _demand_within(size: int, limit: int) -> None:
     if size > limit:
         raise BodyTooLarge(f"The body is larger than the {limit:,} bytes that this path takes.")
+
+
+def _sendable(name: str) -> str:
+    """The name, but for halves of surrogate pairs: JSON can tell those, and UTF-8 can't."""
+    return name.encode(errors="replace").decode()
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is too large")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

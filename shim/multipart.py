@@ -121,9 +121,9 @@ def boundary_of(request: Request) -> bytes:
     return boundary
 
 
-async def file_pieces(request: Request, part: FilePart) -> AsyncIterator[bytes]:
-    """The file in the body's ``part``. Raises InvalidInput, at the end where the body is incomplete."""
-    async for data in request.stream():
+async def file_pieces(body: AsyncIterator[bytes], part: FilePart) -> AsyncIterator[bytes]:
+    """The file in the ``body``'s ``part``. Raises InvalidInput, at the end where the body is incomplete."""
+    async for data in body:
         for piece in part.feed(data):
             yield piece
     part.demand_whole()

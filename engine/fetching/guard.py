@@ -55,7 +55,7 @@ class Guard:
             raise UrlNotAllowed(f"The URL is longer than {MAX_URL_CHARACTERS} characters.")
         try:
             parsed = httpx.URL(url)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise UrlNotAllowed(
                 "The URL can't be read: give one that starts with https:// and a host's name."
             ) from error

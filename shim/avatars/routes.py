@@ -155,11 +155,12 @@ async def _upload(
     request: Request, avatars: StoredAvatars, announced: AnnouncedUploads, uploads: Uploads
 ) -> AvatarRecord:
     """The avatar that the form holds. Without the consent that is needed, nothing of it stays."""
-    _demand_announced(request, announced.max_bytes + _FORM_BYTES)
+    most = announced.max_bytes + _FORM_BYTES
+    _demand_announced(request, most)
     part = FilePart(boundary_of(request), "file", (FIELD,))
 
     async def pieces() -> AsyncIterator[bytes]:
-        async for piece in file_pieces(request, part):
+        async for piece in file_pieces(_within(request.stream(), most), part):
             yield piece
         announced.consent.demand(stated_by(part.texts.get(FIELD, "")))
 
@@ -185,5 +186,5 @@ async def _within(pieces: AsyncIterator[bytes], most: int) -> AsyncIterator[byte
     async for piece in pieces:
         size += len(piece)
         if size > most:
-            raise UploadTooLarge(f"The file is larger than the {most:,} bytes that were announced.")
+            raise UploadTooLarge(f"The file is larger than the {most:,} bytes that are taken here.")
         yield piece

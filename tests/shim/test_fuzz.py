@@ -141,6 +141,13 @@ HOSTILE = [
     b'{"text": "\\ud800"}',
     b'{"session_id": ' + b"9" * 5000 + b"}",
     b'{"\\u0000": 1}',
+    b'{"\\ud800": 1}',
+    b'{"of_no_use": 1e999}',
+    b'{"avatar_video_path": null, "text": "x", "voice_settings": {"\\ud800": 1}}',
+    *(
+        b'{"avatar_video_path": null, "text": "x", "%s": "\\ud800"}' % name
+        for name in (b"voice_id", b"model_id", b"idempotency_key", b"webhook_url", b"metadata", b"sync_mode")
+    ),
 ]
 
 
@@ -153,9 +160,10 @@ def test_json(fuzzed: Server, door: str, body: Any) -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 def test_hostile_json(fuzzed: Server, door: str) -> None:
-    for body in HOSTILE:
-        reply = fuzzed.http.post(door, content=body, headers={"Content-Type": "application/json"})
-        assert_described(reply, {200, 400, 404, 413})
+    for number, body in enumerate(HOSTILE):
+        for more in ({}, {"Idempotency-Key": f"hostile-{number}"}):
+            reply = fuzzed.http.post(door, content=body, headers={"Content-Type": "application/json", **more})
+            assert_described(reply, {200, 400, 404, 413})
 
 
 MESSAGES = st.one_of(

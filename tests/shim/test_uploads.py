@@ -67,6 +67,19 @@ def test_an_upload_above_the_limit_is_413_and_leaves_nothing(server: Server) -> 
     assert server.stored.unfinished() == 0
 
 
+def test_what_comes_beside_the_file_has_the_same_limit(server: Server) -> None:
+    before = uploads(server)
+    body = form((FILE, b"x"), ('name="other"', b"x" * (MAX_BYTES + 100_000)))
+
+    def unannounced() -> Iterator[bytes]:
+        for start in range(0, len(body), 65_536):
+            yield body[start : start + 65_536]
+
+    error_of(server.http.post(PATH, content=unannounced(), headers=headers()), 413, "avatar_too_large")
+    assert uploads(server) == before
+    assert server.stored.unfinished() == 0
+
+
 def test_an_announced_length_above_the_limit_is_refused_before_it_comes(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         head = f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000000\r\n"
