@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shim.browsers.origins import FILES
 from shim.links import scope_of
 
+_API = "/api/"
 NO_FRAMES = "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 _ANSWER = f"default-src 'none'; {NO_FRAMES}"
 _MEDIA = f"default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'; {NO_FRAMES}"
@@ -44,4 +45,6 @@ def _told(path: str) -> dict[str, str]:
     # A page elsewhere shows a file without CORS: whoever has its address may have it.
     use = "cross-origin" if is_media or path.startswith(FILES) else "same-origin"
     policy = _MEDIA if is_media else _ANSWER
-    return {**_EVERYWHERE, "Cross-Origin-Resource-Policy": use, "Content-Security-Policy": policy}
+    # Whoever keeps what a key was answered could show it to another: of X-API-Key, caches know nothing.
+    keeping = {"Cache-Control": "no-store"} if path.startswith(_API) else {}
+    return {**_EVERYWHERE, **keeping, "Cross-Origin-Resource-Policy": use, "Content-Security-Policy": policy}

@@ -20,6 +20,7 @@ from engine.jobs import JobName
 from engine.schemas import Generate
 from shim.asked import WEBHOOK_FIELD, Asked
 from shim.avatars.consent import Consent
+from shim.browsers.reach import demand_own_video
 from shim.callers import Caller, caller_of
 from shim.jobs.keeper import JobKeeper
 from shim.jobs.record import AcceptedJob, JobCaller, Webhook
@@ -69,6 +70,8 @@ class LaterJobs:
         self.consent.demand_of_body(body, caller)
         webhook_url = await self._webhook_url(body, caller)
         asked = Asked.of({name: value for name, value in body.items() if name != WEBHOOK_FIELD}, caller.owner)
+        # The turnstile does too, but what is possible is looked at before.
+        demand_own_video(caller, asked.request)
         # A key that came without `?async=true` before came with another request.
         key = RequestKey.of(request, {**body, "?async": True})
         if key is None:

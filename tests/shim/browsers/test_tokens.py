@@ -184,6 +184,26 @@ def test_asynchronous_jobs_count_and_are_the_pages_own(world: World) -> None:
     error_of(world.ask("POST", f"{GENERATE}?async=true", token, json=body), 403, "token_spent")
 
 
+@pytest.mark.parametrize("avatar", ["https://127.0.0.1/face.mp4", "nobody", "../secrets/signing", "https://[/"])
+@pytest.mark.parametrize("path", [GENERATE, STREAM, f"{GENERATE}?async=true", f"{STREAM}?async=true"])
+def test_a_page_learns_nothing_of_avatars_that_it_names(path: str, avatar: str, world: World) -> None:
+    token = world.minted(session_id=world.session_id)
+    body = {"avatar_video_path": avatar, "audio_base64": SOUND}
+    error_of(world.ask("POST", path, token, json=body), 403, "forbidden")
+
+
+def test_a_page_learns_nothing_of_other_sessions(world: World) -> None:
+    token = world.minted(session_id=world.session_id)
+    body = {"session_id": world.other_session, "audio_url": "https://127.0.0.1/sound.mp3"}
+    error_of(world.ask("POST", f"{GENERATE}?async=true", token, json=body), 404, "session_not_found")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sessions", "/api/v1/usage", "/api/v1/limits", "/api/v1/nowhere"])
+def test_what_says_nothing_of_it_is_kept_by_nobody(path: str, world: World) -> None:
+    assert world.ask("GET", path, KEYS["alice"]).headers["cache-control"] == "no-store"
+    assert world.ask("GET", path).headers["cache-control"] == "no-store"
+
+
 def test_no_secret_reaches_the_log(world: World) -> None:
     token = world.minted(session_id=world.session_id)
     video = world.ask("POST", STREAM, token, json={"session_id": world.session_id, "audio_base64": SOUND})
