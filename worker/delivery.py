@@ -22,6 +22,9 @@ RESULT_SECONDS = 300.0
 ATTEMPT_SECONDS = 60.0
 """A connection that died while the machine slept takes what is sent, and never answers."""
 
+PROGRESS = '{"status":'
+"""How the SDK's bodies begin that tell of progress: the next one comes soon, and the result must not wait for it."""
+
 AGAIN = frozenset({408, 425, 429})
 REFUSED = frozenset({400, 413, 422})
 
@@ -51,7 +54,10 @@ class Delivery:
         # The SDK writes each job's id into the headers of the one session that all jobs share: here it is still ours.
         job_id = session.headers["X-Request-ID"]
         headers = {"Content-Type": "application/x-www-form-urlencoded", "charset": "utf-8", "X-Request-ID": job_id}
-        status = await self._persist(session, url, body, headers)
+        if body.startswith(PROGRESS):
+            status = await self.post(session, url, body, headers)
+        else:
+            status = await self._persist(session, url, body, headers)
         if status in REFUSED and (told := _in_its_place(body, job_id, status)) is not None:
             logger.error("The queue refused the result with %d: its caller is told an error.", status)
             status = await self._persist(session, url, told, headers)
@@ -78,7 +84,7 @@ class Delivery:
 def _in_its_place(body: str, job_id: str, status: int) -> str | None:
     """The body of a failed job in place of the refused one; None where that was no result with an output."""
     refused = json.loads(body)
-    if "status" in refused or "output" not in refused:
+    if body.startswith(PROGRESS) or "output" not in refused:
         return None
     error = ResultRefused(f"RunPod's queue refused the job's result with HTTP {status}.")
     kept = {key: value for key, value in refused.items() if key != "output"}

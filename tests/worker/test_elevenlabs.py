@@ -180,33 +180,3 @@ def test_a_session_deleted_while_its_speech_is_bought_stops_the_purchase(
     assert error_of(endpoint.ended(job_id, 10))["code"] == "session_not_found"
     assert elevenlabs.hung_up.wait(2)
     assert not {key for key in ground.stored() if "/brief" in key}
-
-
-def test_speech_outlives_the_worker_that_bought_it(
-    endpoint: Endpoint, queue: QueueStandIn, tmp_path: Path, tiny_avatar: Path, elevenlabs: ElevenLabsServer
-) -> None:
-    """The worker dies while it draws; the job is handed out again, to a machine that shares only the store."""
-    dying, other = (Ground(tmp_path / name, tiny_avatar).make() for name in ("dying", "other"))
-    text = SENTENCE * 8
-    with QueueStandIn() as queue_of_one:
-        clients = Endpoint(queue_of_one)
-        purchases = len(elevenlabs.requests)
-        with Worker(queue_of_one, dying, "dying", account(elevenlabs)) as worker:
-            session = clients.output({"action": "create_session"})["session_id"]
-            job_id = clients.run({"session_id": session, "text": text})
-            clients.in_progress(job_id, lambda progress: progress.get("stage") == "drawing")
-            wait_for(lambda: any(key.endswith("note.json") for key in unfinished_speech(dying)))
-            worker.kill()
-        assert not any(key.endswith("result.json") for key in dying.stored())
-        shared = {"STORE_DIR": str(dying.store), "NETWORK_VOLUME": str(dying.folder)}
-        with Worker(queue_of_one, other, "other", {**account(elevenlabs), **shared}):
-            queue_of_one.hand_out_again(job_id)
-            output = clients.ended(job_id)["output"]
-        clients.close()
-        results = [post for post in queue_of_one.posts(job_id) if not post.is_progress]
-    assert len(elevenlabs.requests) - purchases == 1
-    assert [post.worker for post in results] == ["other"]
-    assert len(output["words"]) == len(text.split())
-    assert output["tts_characters"] == len(text.strip())
-    assert unfinished_speech(dying) == set()
-    assert {Path(key).parent for key in dying.stored("outputs/")} == {Path(output["video_key"]).parent}

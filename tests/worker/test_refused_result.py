@@ -90,6 +90,13 @@ def test_the_error_in_a_result_s_place_keeps_the_wish_for_a_fresh_worker() -> No
     ]
 
 
+def test_progress_is_tried_once() -> None:
+    scene = Scene([503, 200])
+    with pytest.raises(aiohttp.ClientError):
+        scene.transmit(json.dumps({"status": "IN_PROGRESS", "output": {}}))
+    assert len(scene.posted) == 1
+
+
 @pytest.mark.parametrize("body", [{"error": "e"}, {"status": "IN_PROGRESS", "output": {}}], ids=str)
 def test_neither_an_error_nor_progress_has_anything_in_its_place(body: dict[str, Any]) -> None:
     scene = Scene([400])

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from tests.worker.queue_standin import QueueStandIn
 
@@ -163,8 +163,14 @@ class Worker:
 
     def has_logged(self, message: str, job_id: str) -> bool:
         """Whether the worker has printed this line about the job, at INFO."""
-        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
-        return {"requestId": job_id, "message": message, "level": "INFO"} in lines
+        return {"requestId": job_id, "message": message, "level": "INFO"} in self._lines()
+
+    def has_logged_beginning(self, message: str, job_id: str) -> bool:
+        """Whether it has printed a line about the job that begins so."""
+        return any(line["requestId"] == job_id and line["message"].startswith(message) for line in self._lines())
+
+    def _lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
 
     def assert_secrets_kept(self) -> None:
         """No secret of the worker's environment stands in its log, or in anything that it has sent to the queue."""
