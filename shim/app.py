@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
@@ -15,30 +14,21 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.errors import EngineError
-from engine.jobs import Jobs
-from engine.lifetimes import Lifetimes
 from engine.records import Records
 from engine.store.protocol import ObjectStore
 from shim.auth.admission import Admission, admission_of
 from shim.auth.gate import Browsers, Gate
-from shim.avatars.announced import AnnouncedUploads
 from shim.avatars.consent import Consent
-from shim.avatars.routes import avatar_routes
-from shim.avatars.stored import StoredAvatars
 from shim.backends import Backend
 from shim.browsers.headers import SecurityHeaders
 from shim.browsers.origins import Cors, Origins
 from shim.browsers.reach import Reach
 from shim.browsers.rebinding import LocalNames
-from shim.browsers.routes import Mint, token_routes
 from shim.browsers.spending import TokenCounts, TokenGenerations
 from shim.browsers.tokens import BrowserTokens
 from shim.budgets.check import BudgetCheck
-from shim.budgets.report import Days, usage_routes
-from shim.budgets.settings import budget_of
 from shim.budgets.spending import Spending
 from shim.budgets.stop import StopCheck
-from shim.catalogues import Catalogues, source_for
 from shim.docs import add_docs
 from shim.errors import (
     GenerationFailed,
@@ -49,43 +39,27 @@ from shim.errors import (
     unforeseen,
     unknown_path,
 )
-from shim.files import Outputs, file_routes
-from shim.generate import body_limit, generate_routes
-from shim.generations import Generations
-from shim.health import health_routes
+from shim.ground import Ground
 from shim.jobs.accepted import AcceptedJobs
-from shim.jobs.routes import job_routes
-from shim.jobs.service import Ground as JobGround
-from shim.jobs.service import JobService
+from shim.jobs.parts import JobParts
 from shim.keyed_requests import KeyedRequests
 from shim.limits.addresses import TrustedProxies
 from shim.limits.generations import SessionGenerations
 from shim.limits.leases import Leases
 from shim.limits.rates import RateLimits
-from shim.limits.told import limits_routes
 from shim.links import Links
-from shim.live import live_routes
 from shim.metrics.backend import MeasuredBackend
 from shim.metrics.instruments import Instruments
 from shim.metrics.page import MetricsPage
 from shim.metrics.requests import RequestMeter
 from shim.openapi import DescribedApi
-from shim.recent_sessions import RecentSessions
-from shim.relay import Relay
 from shim.request_id import Door, request_id_of
-from shim.session_list import SessionList, session_list_routes
-from shim.session_status import SessionStatus, ShortWay
-from shim.sessions import session_routes
+from shim.routes import add_routes
 from shim.settings import ShimSettings
 from shim.signing import SigningSecret
-from shim.stored_streams import StoredStreams
-from shim.streams import refuse, stream_routes
-from shim.studio import studio_routes
-from shim.thumbnails import Thumbnails
+from shim.streams import refuse
 from shim.turnstile import Turnstile
 from shim.uploads import Uploads
-from shim.voices import voice_routes
-from shim.webhooks.routes import webhook_routes
 
 TITLE = "Talking avatar"
 DESCRIPTION = """Text or audio becomes a lip-synced video of a person's face.
@@ -133,7 +107,9 @@ def _browsers(service: Service, secret: SigningSecret, admission: Admission) -> 
 
 def create_api(service: Service, secret: SigningSecret, links: Links, browsers: Browsers) -> FastAPI:
     """The paths, for requests that have a caller. The lifespan starts and closes the backend."""
+    ground = _ground(service, secret, links)
     uploads = Uploads(service.store, service.settings.max_avatar_bytes)
+    jobs = JobParts.of(ground)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -159,53 +135,39 @@ def create_api(service: Service, secret: SigningSecret, links: Links, browsers: 
         lifespan=lifespan,
         is_guarded=links.is_guarded,
     )
-    jobs = _add_routes(app, service, uploads, links, secret, browsers)
+    add_routes(app, ground, browsers, uploads, jobs)
+    app.add_api_websocket_route("/{path:path}", _refuse_socket)
     add_docs(app)
     _add_error_handlers(app)
     return app
 
 
-def _add_routes(
-    app: FastAPI, service: Service, uploads: Uploads, links: Links, secret: SigningSecret, browsers: Browsers
-) -> JobService:
-    backend, store, settings = service.backend, service.store, service.settings
-    consent = Consent(settings.require_consent)
-    avatars = StoredAvatars(store, service.records, Lifetimes.of(settings), links, _now)
-    announced = AnnouncedUploads(store, avatars, consent, settings.max_avatar_bytes, settings.link_seconds, _now)
-    keyed = KeyedRequests(store, _now)
-    recent = RecentSessions(backend.session)
-    service.records.sessions.watch(recent.forget)
-    status = SessionStatus(backend, recent, links)
-    leases = Leases(store, _now)
-    token_counts = TokenCounts(store, _now)
-    checks = (
-        StopCheck(store),
-        BudgetCheck(settings.budgets, settings.total_budget, Spending(store, _now), leases, _now),
-        SessionGenerations(leases, settings.session_generations),
-        TokenGenerations(token_counts),
+def _ground(service: Service, secret: SigningSecret, links: Links) -> Ground:
+    settings, store = service.settings, service.store
+    return Ground(
+        settings=settings,
+        store=store,
+        records=service.records,
+        backend=service.backend,
+        turnstile=_turnstile(settings, store),
+        keyed=KeyedRequests(store, _now),
+        consent=Consent(settings.require_consent),
+        secret=secret,
+        links=links,
+        now=_now,
     )
-    turnstile = Turnstile(checks)
-    generations = Generations(backend, turnstile, consent)
-    jobs = JobService.of(JobGround(settings, store, service.records, backend, turnstile, keyed, secret, links, _now))
-    streams = StoredStreams(store, service.records, _now, jobs.accepted)
-    app.include_router(health_routes(backend))
-    app.include_router(session_routes(backend, recent, keyed, jobs.keeper.cancel_session, consent, status))
-    app.include_router(session_list_routes(SessionList(backend, service.records, links, _now), Thumbnails(store)))
-    app.include_router(avatar_routes(avatars, announced, uploads))
-    app.include_router(limits_routes(settings))
-    app.include_router(generate_routes(generations, store, body_limit(settings), keyed, links, jobs.later))
-    app.include_router(stream_routes(generations, store, body_limit(settings), links, jobs.later))
-    app.include_router(live_routes(Relay(streams), links))
-    app.include_router(file_routes(Outputs(store, service.records)))
-    app.include_router(voice_routes(Catalogues(store, source_for(settings), _now)))
-    app.include_router(usage_routes(Days(store, _now), partial(budget_of, settings.budgets), _now))
-    app.include_router(studio_routes())
-    app.include_router(token_routes(Mint(browsers.tokens, token_counts, backend, store, browsers.origins, _now)))
-    app.include_router(job_routes(jobs.reports, jobs.keeper, backend, Jobs(service.records, _now)))
-    app.include_router(webhook_routes(jobs.secrets))
-    app.add_api_websocket_route("/{path:path}", _refuse_socket)
-    app.add_middleware(ShortWay, status=status)
-    return jobs
+
+
+def _turnstile(settings: ShimSettings, store: ObjectStore) -> Turnstile:
+    leases = Leases(store, _now)
+    return Turnstile(
+        (
+            StopCheck(store),
+            BudgetCheck(settings.budgets, settings.total_budget, Spending(store, _now), leases, _now),
+            SessionGenerations(leases, settings.session_generations),
+            TokenGenerations(TokenCounts(store, _now)),
+        )
+    )
 
 
 def _add_error_handlers(app: FastAPI) -> None:

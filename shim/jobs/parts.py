@@ -1,54 +1,29 @@
-"""Jobs that are done later, put together."""
+"""What jobs that are done later take, put together."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 from engine.cancel import CancelToken
 from engine.fetching.download import GuardedFetcher
 from engine.fetching.guard import FetchPolicy
-from engine.records import Records
-from engine.store.protocol import ObjectStore
-from shim.avatars.consent import Consent
-from shim.backends import Backend
+from shim.ground import Ground
 from shim.jobs.accepted import AcceptedJobs
 from shim.jobs.keeper import JobKeeper, Keeping
 from shim.jobs.later import LaterJobs
 from shim.jobs.record import AcceptedJob
 from shim.jobs.replicas import Replica
 from shim.jobs.report import JobReports
-from shim.keyed_requests import KeyedRequests
-from shim.links import Links
-from shim.settings import ShimSettings
-from shim.signing import SigningSecret
-from shim.turnstile import Turnstile
 from shim.webhooks.delivery import Delivering, Delivery
 from shim.webhooks.posting import Posting
 from shim.webhooks.signature import WebhookSecrets
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all of the API stands on. ``now`` gives the time in UTC."""
-
-    settings: ShimSettings
-    store: ObjectStore
-    records: Records
-    backend: Backend
-    turnstile: Turnstile
-    keyed: KeyedRequests
-    secret: SigningSecret
-    links: Links
-    now: Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class JobService:
-    """``start`` it after the backend, and ``close`` it before."""
+class JobParts:
+    """``start`` them after the backend, and ``close`` them before it."""
 
     accepted: AcceptedJobs
     keeper: JobKeeper
@@ -59,7 +34,7 @@ class JobService:
 
     @classmethod
     def of(cls, ground: Ground) -> Self:
-        """The service of this server, under a name of its own."""
+        """Those of this server, under a name of its own."""
         accepted, replica = AcceptedJobs(ground.store, ground.now), Replica(ground.store)
         secrets = WebhookSecrets(ground.secret)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(ground.settings.allowed_private_hosts)))
@@ -76,8 +51,7 @@ class JobService:
         )
         keeper = JobKeeper(keeping)
         reports = JobReports(ground.store, ground.records, accepted, ground.links, keeper.position, ground.now)
-        consent = Consent(ground.settings.require_consent)
-        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, consent)
+        later = LaterJobs(keeper, reports, ground.keyed, posting, replica.name, ground.now, ground.consent)
         return cls(accepted, keeper, reports, later, delivery, secrets)
 
     def start(self) -> None:
