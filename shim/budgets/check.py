@@ -47,6 +47,14 @@ class Purse:
         return self.budget.gpu_seconds_per_day is not None or self.budget.speech_characters_per_day is not None
 
 
+@dataclass(frozen=True, eq=False)
+class Promise:
+    """Characters for a request that goes on. ``work``: of requests for the same, the longest text counts."""
+
+    work: str
+    characters: int
+
+
 @dataclass(frozen=True)
 class BudgetCheck:
     """A Check of the turnstile. ``total``: of all callers together. ``now`` gives the time in UTC.
@@ -60,37 +68,37 @@ class BudgetCheck:
     spending: Spending
     leases: Leases
     now: Callable[[], datetime]
-    _promised: dict[LeaseScope, dict[str, int]] = field(default_factory=dict, repr=False)
+    _promised: dict[LeaseScope, list[Promise]] = field(default_factory=dict, repr=False)
 
     @asynccontextmanager
     async def held(self, caller: Caller, request: Generate) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             for purse in self._purses(caller.owner):
-                await stack.enter_async_context(self._within(purse, request))
+                await stack.enter_async_context(self._within(purse, caller, request))
             try:
                 yield
             finally:
                 self.spending.forget(caller.owner)
 
     @asynccontextmanager
-    async def _within(self, purse: Purse, request: Generate) -> AsyncIterator[None]:
+    async def _within(self, purse: Purse, caller: Caller, request: Generate) -> AsyncIterator[None]:
         characters = 0 if request.text is None else len(speakable_text(request.text))
-        work = request.idempotency_key or uuid.uuid4().hex
+        promise = Promise(_work(caller, request), characters)
         # Promised before anything is waited for, so that of those who come at once not all find the budget unspent.
-        others = self._others(purse, work)
-        with self._promise(purse, work, characters):
+        others = self._others(purse, promise.work)
+        with self._promised_to(purse, promise):
             if purse.is_counted:
                 await asyncio.to_thread(purse.demand, characters, others, self.now())
             async with AsyncExitStack() as stack:
                 try:
-                    await stack.enter_async_context(self._lease(purse, request))
+                    await stack.enter_async_context(self._lease(purse, promise.work))
                 except TooManyGenerations as error:
                     raise BudgetExceeded(f"{purse.told} concurrent jobs are all at work. {error.message}") from None
                 yield
 
-    def _lease(self, purse: Purse, request: Generate) -> AbstractAsyncContextManager[None]:
+    def _lease(self, purse: Purse, work: str) -> AbstractAsyncContextManager[None]:
         most = purse.budget.concurrent_jobs
-        return nullcontext() if most is None else self.leases.held(purse.scope, most, request.idempotency_key)
+        return nullcontext() if most is None else self.leases.held(purse.scope, most, work)
 
     def _purses(self, owner: str | None) -> list[Purse]:
         purses = []
@@ -102,18 +110,28 @@ class BudgetCheck:
         return purses
 
     def _others(self, purse: Purse, work: str) -> int:
-        return sum(most for name, most in self._promised.get(purse.scope, {}).items() if name != work)
+        longest: dict[str, int] = {}
+        for other in self._promised.get(purse.scope, []):
+            if other.work != work:
+                longest[other.work] = max(longest.get(other.work, 0), other.characters)
+        return sum(longest.values())
 
     @contextmanager
-    def _promise(self, purse: Purse, work: str, characters: int) -> Iterator[None]:
-        promised = self._promised.setdefault(purse.scope, {})
-        promised[work] = characters
+    def _promised_to(self, purse: Purse, promise: Promise) -> Iterator[None]:
+        promised = self._promised.setdefault(purse.scope, [])
+        promised.append(promise)
         try:
             yield
         finally:
-            promised.pop(work, None)
+            promised.remove(promise)
             if not promised:
                 self._promised.pop(purse.scope, None)
+
+
+def _work(caller: Caller, request: Generate) -> str:
+    """What the request is for: the same for those of one owner under one key."""
+    key = request.idempotency_key
+    return uuid.uuid4().hex if key is None else f"{key} {caller.owner or ''}"
 
 
 def day_end(now: datetime) -> datetime:

@@ -203,3 +203,27 @@ async def test_without_budgets_nothing_is_read(tmp_path: Path) -> None:
     await server.passes(BOB, text=TEN * 100)
     assert server.store.reads == 0
     assert not list(server.store.list(""))
+
+
+@asynchronous
+async def test_another_request_under_the_same_key_takes_no_promise_away(tmp_path: Path) -> None:
+    server = Server(tmp_path, {"*": Budget(speech_characters_per_day=15)})
+    async with server.check.held(ALICE, said(TEN, idempotency_key="order-7")):
+        for _ in range(2):
+            await server.passes(text="Hello", idempotency_key="order-7")
+        with pytest.raises(BudgetExceeded):
+            await server.passes(text=TEN)
+    await server.passes(text=TEN)
+
+
+@asynchronous
+async def test_two_owners_requests_are_two_although_their_keys_are_equal(tmp_path: Path) -> None:
+    server = Server(tmp_path, {}, Budget(concurrent_jobs=1))
+    async with server.check.held(ALICE, said(TEN, idempotency_key="order-7")):
+        await server.passes(ALICE, idempotency_key="order-7")
+        with pytest.raises(BudgetExceeded):
+            await server.passes(BOB, idempotency_key="order-7")
+    server = Server(tmp_path, {}, Budget(speech_characters_per_day=15))
+    async with server.check.held(ALICE, said(TEN, idempotency_key="order-7")):
+        with pytest.raises(BudgetExceeded):
+            await server.passes(BOB, idempotency_key="order-7")
