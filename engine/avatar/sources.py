@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from engine.avatar.uploads import upload_key
 from engine.cancel import CancelToken
@@ -132,7 +131,7 @@ class AvatarSources:
             )
 
     def _address(self, url: str) -> AvatarSource:
-        if urlsplit(url).scheme not in ("http", "https"):
+        if url.partition("://")[0].lower() not in ("http", "https"):
             raise AvatarNotAllowed("An avatar's address has to begin with https://.")
         self.fetcher.check(url)
         return Address(url, self.fetcher, self.limits)

@@ -143,6 +143,7 @@ HOSTILE = [
     b'{"\\u0000": 1}',
     b'{"\\ud800": 1}',
     b'{"of_no_use": 1e999}',
+    b'{"avatar_video_path": "https://[/"}',
     b'{"avatar_video_path": null, "text": "x", "voice_settings": {"\\ud800": 1}}',
     *(
         b'{"avatar_video_path": null, "text": "x", "%s": "\\ud800"}' % name
