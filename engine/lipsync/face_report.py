@@ -21,6 +21,8 @@ def demand_face(frames: int, faceless: Sequence[Take]) -> None:
         raise NoFace(
             "The picture shows no face from the front. Use one that shows a single face looking at the camera."
         )
+    if not share:
+        raise NoFace("The video shows no face from the front. Use one in which one person looks at the camera.")
     raise NoFace(
         f"Only {round(100 * share)} % of the video shows a face from the front; there is none at "
         f"{seconds_of(faceless)}. Use a video in which one person looks at the camera."
