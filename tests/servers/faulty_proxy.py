@@ -40,15 +40,21 @@ class Seen:
 
 @dataclass
 class FaultyProxy:
-    """``page_size`` limits each answer to a listing; ``dropped_headers``, in small letters, never reach the server."""
+    """``page_size`` limits each answer to a listing; ``dropped_headers``, in small letters, never reach the server.
+
+    ``away``: the server is out of order, every answer is 503.
+    """
 
     url: str = ""
     faults: list[Fault] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
     dropped_headers: frozenset[str] = frozenset()
     page_size: int | None = None
+    away: bool = False
 
     def fault_of(self, method: str, path: str) -> Fault | None:
+        if self.away:
+            return Fault(method, "refuse")
         for fault in self.faults:
             if fault.method == method and fault.part in path:
                 self.faults.remove(fault)

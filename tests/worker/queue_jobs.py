@@ -61,6 +61,10 @@ class QueuedJob:
     def final(self) -> bool:
         return self.status in FINAL
 
+    def seconds_of(self, limit: str) -> float:
+        """A limit of the client's policy, which it gives in milliseconds; 0 without one."""
+        return float(self.request.get("policy", {}).get(limit, 0)) / 1000
+
     def for_worker(self) -> dict[str, Any]:
         """What job-take hands out: everything the client sent, and the id."""
         return {**self.request, "id": self.id}
@@ -115,11 +119,14 @@ class QueueJobs:
         self.retried = 0
         self._stops: dict[str, list[str]] = {}
         self._polls = 0
+        self._timers: list[asyncio.Task[None]] = []
         self._changed = asyncio.Condition()
 
     async def submit(self, request: dict[str, Any], prefix: str = "") -> QueuedJob:
         job = QueuedJob(f"{prefix}{uuid.uuid4()}-e1", request)
         self.jobs[job.id] = job
+        if ttl := job.seconds_of("ttl"):
+            self._timers.append(asyncio.create_task(self._remove(job, ttl)))
         await self._tell()
         return job
 
@@ -155,13 +162,7 @@ class QueueJobs:
         await self._tell()
 
     async def cancel(self, job: QueuedJob) -> None:
-        if job.final:
-            return
-        if job.worker is not None:
-            self._stops.setdefault(job.worker, []).append(job.id)
-        job.output = None
-        job.end("CANCELLED")
-        await self._tell()
+        await self._stop(job, "CANCELLED")
 
     async def requeue(self, job: QueuedJob) -> None:
         self.retried += 1
@@ -192,9 +193,38 @@ class QueueJobs:
             "workers": {"idle": idle, "initializing": 0, "ready": idle, "running": len(busy), "throttled": 0},
         }
 
+    def close(self) -> None:
+        """No time runs out any more."""
+        for timer in self._timers:
+            timer.cancel()
+
     def _hand_out(self, worker: str, most: int) -> list[dict[str, Any]] | None:
         waiting = [job for job in self.jobs.values() if job.status == "IN_QUEUE"][:most]
+        for job in waiting:
+            if seconds := job.seconds_of("executionTimeout"):
+                self._timers.append(asyncio.create_task(self._time_out(job, seconds)))
         return [job.hand_to(worker) for job in waiting] or None
+
+    async def _time_out(self, job: QueuedJob, seconds: float) -> None:
+        started = job.started
+        await asyncio.sleep(seconds)
+        if job.started == started:
+            await self._stop(job, "TIMED_OUT")
+
+    async def _remove(self, job: QueuedJob, seconds: float) -> None:
+        """As RunPod does when a job's life is over, whether it runs or not."""
+        await asyncio.sleep(seconds)
+        await self._stop(job, "TIMED_OUT")
+        self.jobs.pop(job.id, None)
+
+    async def _stop(self, job: QueuedJob, status: JobStatus) -> None:
+        if job.final:
+            return
+        if job.worker is not None:
+            self._stops.setdefault(job.worker, []).append(job.id)
+        job.output = None
+        job.end(status)
+        await self._tell()
 
     async def _tell(self) -> None:
         async with self._changed:

@@ -1,7 +1,8 @@
 """A stand-in for RunPod's queue on loopback: the SDK's wire protocol on one side, the endpoint's API on the other.
 
-It answers as the platform does: polls are held, a refused result leaves its job COMPLETED without an output,
-a job that was cancelled takes no result. Both sides need the key, the worker's bare and the client's as Bearer.
+It answers as the platform does: polls are held, a refused result leaves its job COMPLETED without an output, a job that
+was cancelled, or has run out of the time that its policy gives it, takes no result. Both sides need the key, the
+worker's bare and the client's as Bearer.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class QueueStandIn:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._in_loop(self._runner.cleanup())
+        self._in_loop(self._close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -125,6 +126,10 @@ class QueueStandIn:
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _close(self) -> None:
+        self._queue.close()
+        await self._runner.cleanup()
 
     async def _open(self) -> None:
         self._queue = QueueJobs()

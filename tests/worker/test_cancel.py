@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from httpx import HTTPStatusError
 
 from tests.servers.elevenlabs import Behaviour, ElevenLabsServer
 from tests.servers.endpoint import S3Endpoint
@@ -59,7 +60,7 @@ class Scene:
     session: str
 
     def __post_init__(self) -> None:
-        self._before = self.kept()
+        self.before = self.kept()
 
     def kept(self) -> dict[str, str]:
         """What only a job that ends well may write."""
@@ -76,7 +77,7 @@ class Scene:
     def assert_clean_after(self, job_id: str) -> None:
         """The next job runs well, and that the worker takes it shows that the cancelled one has left."""
         assert self.endpoint.output({"action": "status"})["status"] == "healthy"
-        assert self.kept() == self._before
+        assert self.kept() == self.before
         assert self.ground.half_made() == set()
         assert self.ground.stored() == set()
         self.assert_silent(job_id)
@@ -118,6 +119,24 @@ def test_while_the_video_is_drawn(scene: Scene, endpoint: Endpoint, ground: Grou
     assert ground.half_made()
     scene.cancel(job_id)
     scene.assert_clean_after(job_id)
+
+
+@pytest.mark.parametrize(("policy", "shown"), [("executionTimeout", "TIMED_OUT"), ("ttl", None)])
+def test_when_its_time_has_run_out(
+    scene: Scene, endpoint: Endpoint, worker: Worker, ground: Ground, policy: str, shown: str | None
+) -> None:
+    job_id = endpoint.run({"session_id": scene.session, "text": LONG}, policy={policy: 1_500})
+    endpoint.in_progress(job_id, lambda told: told.get("stage") == "drawing")
+    wait_for(lambda: worker.has_logged("Stopping job.", job_id))
+    assert endpoint.output({"action": "status"})["status"] == "healthy"
+    assert not worker.has_logged("Finished.", job_id)
+    assert ground.half_made() == set()
+    assert scene.kept() == scene.before
+    if shown is None:
+        with pytest.raises(HTTPStatusError, match="404"):
+            endpoint.status(job_id)
+    else:
+        assert endpoint.status(job_id)["status"] == shown
 
 
 @dataclass

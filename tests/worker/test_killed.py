@@ -16,6 +16,7 @@ import pytest
 
 from tests.servers.elevenlabs import Behaviour, ElevenLabsServer
 from tests.servers.endpoint import S3Endpoint
+from tests.servers.faulty_proxy import Fault as Failure
 from tests.servers.faulty_proxy import FaultyProxy, faulty_proxy
 from tests.worker.clips import talking_head
 from tests.worker.endpoint import Endpoint
@@ -200,3 +201,19 @@ def test_an_avatar_whose_preparation_was_killed_is_prepared_by_the_next(chain: C
     assert_single_result(chain, before, job_id, output)
     status = chain.endpoint.output({"action": "status", "session_id": output["session_id"]})
     assert status["status"] == "ready"
+
+
+def test_a_store_that_is_away_in_the_middle_costs_its_time_alone(chain: Chain, session: str) -> None:
+    bought, before = len(chain.voice.requests), chain.bucket.stored()
+
+    def go_away() -> None:
+        chain.proxy.away = True
+
+    chain.proxy.faults.append(Failure("PUT", "refuse", "audio.mp3", then=go_away))
+    job_id = chain.endpoint.run({"session_id": session, "text": "Wait for it."})
+    wait_for(lambda: chain.proxy.away)
+    seen = len(chain.proxy.seen)
+    wait_for(lambda: len(chain.proxy.seen) > seen + 3)
+    chain.proxy.away = False
+    assert_single_result(chain, before, job_id, chain.endpoint.ended(job_id)["output"])
+    assert len(chain.voice.requests) - bought == 1
