@@ -19,7 +19,7 @@ HIDDEN = "***"
 
 _LINE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]*)=(?P<value>.*)")
 _SECRET_REFERENCE = re.compile(r"\{\{ RUNPOD_SECRET_\w+ \}\}")
-_PLATFORMS_OWN = frozenset({"PORT_HEALTH", "HEALTH_CHECK_PATH"})
+_PLATFORMS_OWN = frozenset({"PORT_HEALTH", "HEALTH_CHECK_PATH", "RUNPOD_INIT_TIMEOUT"})
 _ALSO_SECRET = frozenset({"BUCKET_ACCESS_KEY_ID", "API_KEYS", "BUDGETS"})
 
 
