@@ -50,7 +50,8 @@ class KeptJob:
     """A generate that was accepted to be done later, and lies in the store.
 
     job_id: also its record's. request: reads it, once it is needed. queue_id: the queue's name for it, where that was
-    noted. was_begun: another server may have begun it, or this one before it was started anew.
+    noted. was_begun: another server may have begun it, or this one before it was started anew. who: whose other jobs it
+    is counted with while it waits.
     """
 
     job_id: str
@@ -58,6 +59,7 @@ class KeptJob:
     request: Callable[[], Awaitable[Generate]]
     queue_id: str | None = None
     was_begun: bool = False
+    who: str | None = None
 
 
 class Queued(Protocol):

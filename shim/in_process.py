@@ -103,7 +103,7 @@ class InProcess:
 
     async def enqueue(self, job: KeptJob) -> LinedUp:
         if not job.was_begun:
-            self._running.demand_room()
+            self._running.demand_room(job.who)
         return LinedUp(job, self._running, self.make_kept)
 
     async def make_kept(self, request: Generate, running: RunningJob) -> Made:
@@ -118,7 +118,7 @@ class InProcess:
         self._running.cancel(job_id)
 
     async def health(self) -> HealthReply:
-        return self._health
+        return self._health.model_copy(update={"jobs": self._running.counts()})
 
     async def _streamed(
         self, request: Generate, name: JobName, running: RunningJob
@@ -184,7 +184,7 @@ class LinedUp:
         self._job = job
         self._running = running
         self._make = make
-        self._waiting = running.line_up(job.job_id, job.session_id)
+        self._waiting = running.line_up(job.job_id, job.session_id, job.who)
 
     @property
     def queue_id(self) -> str | None:

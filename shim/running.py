@@ -22,10 +22,11 @@ class RunningJob:
 
 @dataclass(frozen=True)
 class WaitingJob:
-    """A job in the line. ``place`` is set when its turn comes."""
+    """A job in the line. ``place`` is set when its turn comes. ``who``: whose it is, as far as that is told."""
 
     job: RunningJob
     place: asyncio.Future[None]
+    who: str | None = None
 
 
 @dataclass
@@ -49,18 +50,25 @@ class RunningJobs:
         finally:
             self._leave(job)
 
-    def demand_room(self) -> None:
-        """Raises Overloaded when as many jobs wait as may."""
+    def demand_room(self, who: str | None = None) -> None:
+        """Raises Overloaded when as many jobs wait as may, or as many as may of whom ``who`` names: of a long line, a
+        quarter is for others."""
+        share = self.most_waiting - self.most_waiting // 4
+        if who is not None and sum(waiting.who == who for waiting in self._line) >= share:
+            raise Overloaded(
+                f"{share} of your videos are waiting to be made, and no more may. Try again in a minute.",
+                RETRY_AFTER_SECONDS,
+            )
         if len(self._line) >= self.most_waiting:
             raise Overloaded(
                 f"{self.most_waiting} videos are waiting to be made, and no more may. Try again in a minute.",
                 RETRY_AFTER_SECONDS,
             )
 
-    def line_up(self, job_id: str, session_id: str) -> WaitingJob:
+    def line_up(self, job_id: str, session_id: str, who: str | None = None) -> WaitingJob:
         """The job at the end of the line, where it stays until ``turn`` takes it. Raises Overloaded when it runs."""
         self._demand_new(job_id)
-        waiting = WaitingJob(RunningJob(job_id, session_id), asyncio.get_running_loop().create_future())
+        waiting = WaitingJob(RunningJob(job_id, session_id), asyncio.get_running_loop().create_future(), who)
         self._line.append(waiting)
         self._call_up()
         return waiting
@@ -86,6 +94,10 @@ class RunningJobs:
 
     def cancel_all(self) -> None:
         self._cancel(self._all())
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs run and how many wait, in the words of an endpoint's queue."""
+        return {"in_progress": len(self._jobs), "in_queue": len(self._line)}
 
     def _all(self) -> list[RunningJob]:
         return [*self._jobs.values(), *(waiting.job for waiting in self._line)]

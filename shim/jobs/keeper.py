@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from shim.jobs.accepted import AcceptedJobs
 from shim.jobs.left import LeftJobs, Looking
 from shim.jobs.record import AcceptedJob, JobEnd
 from shim.jobs.replicas import BEAT_SECONDS, Replica
+from shim.limits.rates import counted_as
 from shim.turnstile import Turnstile
 from worker.logs import job_log_context
 
@@ -144,7 +145,7 @@ class JobKeeper:
             # Megabytes of sound are not to wait in memory.
             del request
             try:
-                queued = await self._with.backend.enqueue(self._kept(new))
+                queued = await self._with.backend.enqueue(replace(self._kept(new), who=counted_as(caller)))
             except EngineError:
                 await asyncio.to_thread(self._with.accepted.withdraw, new)
                 raise

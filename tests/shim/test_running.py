@@ -42,6 +42,24 @@ def test_who_waits_has_the_next_place_in_order() -> None:
     run(scenario)
 
 
+def test_nobody_takes_all_of_a_long_line() -> None:
+    async def scenario() -> None:
+        jobs = RunningJobs(1, 8)
+        jobs.line_up("first", "s", "alice")
+        for number in range(6):
+            jobs.demand_room("alice")
+            jobs.line_up(f"a{number}", "s", "alice")
+        with pytest.raises(Overloaded, match="6 of your videos"):
+            jobs.demand_room("alice")
+        for number in range(2):
+            jobs.demand_room("bob")
+            jobs.line_up(f"b{number}", "s", "bob")
+        with pytest.raises(Overloaded, match="8 videos"):
+            jobs.demand_room("bob")
+
+    run(scenario)
+
+
 def test_the_line_has_an_end_and_no_job_stands_in_it_twice() -> None:
     async def scenario() -> None:
         jobs = RunningJobs(1, 1)
