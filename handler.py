@@ -101,7 +101,7 @@ def open_engine(settings: Settings, environ: Mapping[str, str], phases: BootPhas
         engine = Engine.open(settings, choose_store(settings, environ))
     with phases.phase("warming"):
         engine.warm()
-    logger.info("Ready %.2f s after the process began.", phases.total)
+    logger.info("Ready %.2f s after the process began: %s.", phases.total, phases)
     return engine
 
 

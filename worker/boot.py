@@ -35,6 +35,9 @@ class BootPhases:
     def total(self) -> float:
         return sum(self.seconds.values())
 
+    def __str__(self) -> str:
+        return ", ".join(f"{name} {seconds:.2f}" for name, seconds in self.seconds.items())
+
 
 def process_age() -> float:
     """Seconds since this process began; 0 where the system doesn't tell as Linux does (proc(5))."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,16 @@ from engine.store.local import LocalStore
 from tests.worker.endpoint import Endpoint
 from tests.worker.worker_process import Ground, Worker
 from worker.boot import BootPhases, process_age
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system doesn't tell what a process uses")
+def test_it_takes_its_first_job_after_three_seconds_of_work_at_most(worker: Worker) -> None:
+    """The processor's seconds: the clock's are the machine's too. The heartbeat's process loads nothing anew."""
+    assert worker.processor_seconds() < 3
+    [heartbeat] = worker.children_s_processor_seconds()
+    assert heartbeat < 0.3
+    phases = r"importing [\d.]+, loading_sdk [\d.]+, loading [\d.]+, warming [\d.]+"
+    assert re.search(rf"Ready [\d.]+ s after the process began: {phases}", worker.log())
 
 
 def test_a_worker_that_takes_jobs_has_left_its_record(worker: Worker, ground: Ground, endpoint: Endpoint) -> None:

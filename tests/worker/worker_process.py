@@ -154,8 +154,12 @@ class Worker:
 
     def processor_seconds(self) -> float:
         """What the process, without its children, has used of the processors (proc(5))."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return _processor_seconds(self._process.pid)
+
+    def children_s_processor_seconds(self) -> list[float]:
+        """The same of each of its children."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [_processor_seconds(int(child)) for child in children]
 
     def log(self) -> str:
         """All that the worker has printed."""
@@ -178,6 +182,11 @@ class Worker:
         for variable in SECRET_VARIABLES:
             secret = self._environment.get(variable)
             assert secret is None or secret not in told, f"{self.pod} has told {variable}"
+
+
+def _processor_seconds(process: int) -> float:
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def failed_start(queue: QueueStandIn, ground: Ground, pod: str, **settings: str) -> str:
