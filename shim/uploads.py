@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import Counter
 from collections.abc import AsyncIterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 AT_A_TIME = 8
+OF_ONE = 6
+"""So many of them are one caller's at most: a file may arrive as slowly as its sender likes."""
+
 STALL_SECONDS = 60.0
 """An upload of which nothing comes for so long has ended."""
 
@@ -30,23 +34,24 @@ class Uploads:
         self._store = store
         self._max_bytes = max_bytes
         self._threads = ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="upload")
-        self._running = 0
+        self._running: Counter[str] = Counter()
 
-    async def store(self, key: str, pieces: AsyncIterator[bytes]) -> ObjectInfo:
-        """Write the file at ``key`` when it has come whole; until then and otherwise nothing is there.
+    async def store(self, key: str, pieces: AsyncIterator[bytes], who: str) -> ObjectInfo:
+        """Write the file at ``key`` when it has come whole; until then and otherwise nothing is there. ``who``: whose
+        other uploads it is counted with.
 
         Raises UploadTooLarge as soon as too much has come, MediaUnreadable for an empty file, Overloaded before
         anything is read, InvalidInput when nothing comes any more, and what ``pieces`` and the store raise.
         """
-        if self._running >= AT_A_TIME:
+        if self._running.total() >= AT_A_TIME or self._running[who] >= OF_ONE:
             raise Overloaded("Too many files are being uploaded. Try again in a minute.", 60)
-        self._running += 1
+        self._running[who] += 1
         arriving = ArrivingFile(self._within_limit(pieces), asyncio.get_running_loop())
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._write, key, arriving)
         finally:
             arriving.abandon()
-            self._running -= 1
+            self._running -= Counter([who])
 
     def close(self) -> None:
         self._threads.shutdown()

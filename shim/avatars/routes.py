@@ -17,6 +17,7 @@ from shim.avatars.replies import AvatarDeleted, AvatarPage, AvatarReply, UploadA
 from shim.avatars.stored import StoredAvatars
 from shim.bodies import SMALL_BODY_BYTES, read_json_object
 from shim.callers import caller_of
+from shim.limits.rates import counted_as
 from shim.multipart import FilePart, boundary_of, file_pieces
 from shim.pages import CURSOR, LIMIT, PageAsked
 from shim.refusals import UploadTooLarge
@@ -91,9 +92,11 @@ def _add_large_uploading(
         openapi_extra=_CONTENT,
     )
     async def put_avatar_content(request: Request, avatar_id: str) -> None:
-        expected = await asyncio.to_thread(announced.expected, avatar_id, caller_of(request.scope))
+        caller = caller_of(request.scope)
+        expected = await asyncio.to_thread(announced.expected, avatar_id, caller)
         _demand_announced(request, expected.bytes)
-        await uploads.store(incoming_key(avatar_id), _within(request.stream(), expected.bytes))
+        pieces = _within(request.stream(), expected.bytes)
+        await uploads.store(incoming_key(avatar_id), pieces, counted_as(caller))
 
     @router.post(
         "/{avatar_id}/complete",
@@ -164,10 +167,10 @@ async def _upload(
             yield piece
         announced.consent.demand(stated_by(part.texts.get(FIELD, "")))
 
-    owner, avatar_id = caller_of(request.scope).owner, str(uuid.uuid4())
-    stored = await uploads.store(upload_key(owner, avatar_id), pieces())
+    caller, avatar_id = caller_of(request.scope), str(uuid.uuid4())
+    stored = await uploads.store(upload_key(caller.owner, avatar_id), pieces(), counted_as(caller))
     consented = avatars.now() if stated_by(part.texts.get(FIELD, "")) else None
-    return await asyncio.to_thread(avatars.add, avatar_id, owner, stored.size, consented)
+    return await asyncio.to_thread(avatars.add, avatar_id, caller.owner, stored.size, consented)
 
 
 def _is_json(request: Request) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import select
+import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from websockets.sync.client import connect
 
 from shim.auth.keys import hash_of, mint
+from shim.uploads import AT_A_TIME
 from tests.servers.endpoint import S3Endpoint
 from tests.shim.backends import BACKENDS
 from tests.shim.errors import error_of
@@ -56,6 +60,25 @@ def bob(guarded: Server) -> Iterator[httpx.Client]:
 def client(server: Server, name: str) -> httpx.Client:
     headers = {"X-API-Key": KEYS[name]}
     return httpx.Client(base_url=server.url, headers=headers, timeout=REQUEST_SECONDS, trust_env=False)
+
+
+def test_whoever_uploads_slowly_leaves_places_to_others(
+    guarded: Server, alice: httpx.Client, bob: httpx.Client
+) -> None:
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEYS['alice']}\r\nContent-Length: 1000\r\n"
+        'Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\nContent-Disposition: form-data; name="file"; '
+        'filename="a.mp4"\r\n\r\nx'
+    )
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", guarded.port))) for _ in range(AT_A_TIME)]
+        for connection in slow:
+            connection.sendall(head.encode())
+        told = [connection.recv(12) for connection in select.select(slow, [], [], 10)[0]]
+        assert told[0] == b"HTTP/1.1 503"
+        error_of(alice.post(PATH, files={"file": ("a.mp4", b"x")}, data=CONSENT), 503, "overloaded")
+        upload(bob, b"some bytes")
+    wait_until(lambda: alice.post(PATH, files={"file": ("a.mp4", b"x")}, data=CONSENT).status_code == 200)
 
 
 def upload(http: httpx.Client, body: bytes) -> str:
