@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
@@ -21,7 +20,7 @@ from shim.links import Links
 from shim.ranges import Validators
 from shim.refusals import OutputNotFound
 from shim.replies import VideoReply
-from shim.serving import ServedFile, respond
+from shim.serving import ServedFile, add_file, respond
 
 PREFIX = "/api/v1/generate"
 
@@ -118,24 +117,11 @@ def file_routes(outputs: Outputs) -> APIRouter:
 def _serve(
     router: APIRouter, kind: str, find: Callable[[str, Caller], ServedFile], content_type: str, summary: str
 ) -> None:
-    async def get(
+    async def answer(
         request: Request,
         filename: str,
         download: str = Query("", description="`1`: the browser saves the file instead of showing it."),
     ) -> Response:
         return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope)))
 
-    async def head(request: Request, filename: str) -> Response:
-        return respond(request, await asyncio.to_thread(find, filename, caller_of(request.scope)))
-
-    path = f"/{kind}/{{filename}}"
-    file = {"content": {content_type: {"schema": {"type": "string", "format": "binary"}}}}
-    responses: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The file.", **file},
-        206: {"description": "The part of it that Range asks for.", **file},
-        304: {"description": "The client has this version."},
-    }
-    router.add_api_route(
-        path, get, methods=["GET"], summary=summary, name=f"get_{kind}", response_class=Response, responses=responses
-    )
-    router.add_api_route(path, head, methods=["HEAD"], include_in_schema=False, name=f"head_{kind}")
+    add_file(router, f"/{kind}/{{filename}}", answer, name=kind, summary=summary, content_type=content_type)

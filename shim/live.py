@@ -17,7 +17,7 @@ from shim.leaving import client_left, while_connected
 from shim.links import Links
 from shim.ranges import Validators
 from shim.relay import Relay
-from shim.serving import ServedFile, respond
+from shim.serving import ServedFile, add_file, respond
 from shim.stored_streams import stream_not_found
 from shim.stream_paths import stream_headers, stream_path
 from shim.video_stream import VideoStream, first_piece
@@ -100,15 +100,11 @@ def _add_files(router: APIRouter, relay: Relay) -> None:
         _demand(_SEGMENT, number)
         return await send(request, stream_id, _keys(stream_id, run).segment(int(number)))
 
-    for path, get, name, summary in (
+    for path, answer, name, summary in (
         ("/{run}/init.mp4", init, "stream_init", "What a playlist's segments begin with."),
         ("/{run}/segment-{number}.m4s", segment, "stream_segment", "A playlist's segment, one or two seconds long."),
     ):
-        responses: dict[int | str, dict[str, Any]] = {200: _binary("The file.", MEDIA_TYPE)}
-        router.add_api_route(
-            path, get, summary=summary, name=f"get_{name}", response_class=Response, responses=responses
-        )
-        router.add_api_route(path, get, methods=["HEAD"], include_in_schema=False, name=f"head_{name}")
+        add_file(router, path, answer, name=name, summary=summary, content_type=MEDIA_TYPE)
 
 
 def _is_playable(state: StreamState) -> bool:

@@ -6,7 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -47,6 +49,22 @@ class ServedFile:
         cls, body: bytes, validators: Validators, name: str, content_type: str, caching: str = CHECKED
     ) -> ServedFile:
         return cls(name, content_type, len(body), validators, lambda start, n: body[start : start + n], caching)
+
+
+def add_file(
+    router: APIRouter, path: str, answer: Callable[..., Any], *, name: str, summary: str, content_type: str
+) -> None:
+    """GET and HEAD of a path; ``answer`` is a route's function, and answers by ``respond``."""
+    file = {"content": {content_type: {"schema": {"type": "string", "format": "binary"}}}}
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"description": "The file.", **file},
+        206: {"description": "The part of it that Range asks for.", **file},
+        304: {"description": "The client has this version."},
+    }
+    router.add_api_route(
+        path, answer, summary=summary, name=f"get_{name}", response_class=Response, responses=responses
+    )
+    router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False, name=f"head_{name}")
 
 
 def respond(request: Request, file: ServedFile) -> Response:

@@ -20,9 +20,9 @@ from shim.backends import Backend
 from shim.callers import Caller, caller_of
 from shim.links import Links
 from shim.pages import CURSOR, LIMIT, PageAsked, page_of
-from shim.serving import respond
+from shim.serving import add_file, respond
 from shim.session_id import demand_session_id
-from shim.thumbnails import PICTURE, Thumbnails
+from shim.thumbnails import Thumbnails
 
 
 class SessionState(SessionReply):
@@ -87,15 +87,12 @@ def session_list_routes(listed: SessionList, thumbnails: Thumbnails) -> APIRoute
         record = await listed.backend.session(session_id, caller_of(request.scope).owner)
         return respond(request, await asyncio.to_thread(thumbnails.of_session, record))
 
-    path = "/session/{session_id}/thumbnail"
-    router.add_api_route(
-        path,
+    add_file(
+        router,
+        "/session/{session_id}/thumbnail",
         thumbnail,
-        methods=["GET"],
+        name="session_thumbnail",
         summary="Serve the avatar's first frame with a face.",
-        name="get_session_thumbnail",
-        response_class=Response,
-        responses=PICTURE,
+        content_type="image/jpeg",
     )
-    router.add_api_route(path, thumbnail, methods=["HEAD"], include_in_schema=False, name="head_session_thumbnail")
     return router

@@ -32,7 +32,7 @@ from shim.links import Links
 from shim.openapi import body_of
 from shim.refusals import BodyTooLarge
 from shim.request_id import request_id_of
-from shim.stream_paths import hls_path, stream_headers, stream_path
+from shim.stream_paths import stream_addresses, stream_headers
 from shim.video_stream import VideoStream, first_piece
 
 PATH = "/text-to-video-stream"
@@ -160,8 +160,7 @@ class Conversation:
         told = {
             "job_id": self._stream_id,
             "content_type": MEDIA_TYPE,
-            "stream_url": self._links.address(stream_path(self._stream_id), self._caller),
-            "hls_url": self._links.address(hls_path(self._stream_id), self._caller),
+            **stream_addresses(self._stream_id, self._links, self._caller),
         }
         await self._websocket.send_json({"type": "start", **told, "warnings": asked.warnings})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from engine.avatar.manifest import THUMBNAIL
 from engine.avatar.shelf import Shelf
@@ -12,13 +11,6 @@ from engine.store.protocol import ObjectStore
 from shim.ranges import Validators
 from shim.refusals import OutputNotFound
 from shim.serving import ServedFile
-
-PICTURE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The picture.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-    206: {"description": "The part of it that Range asks for."},
-    304: {"description": "The client has this version."},
-}
-"""The replies of a picture's path."""
 
 
 @dataclass(frozen=True)

@@ -100,8 +100,8 @@ class AnnouncedUploads:
 
     def expected(self, avatar_id: str, caller: Caller) -> AnnouncedRecord:
         """The caller's upload that isn't complete. Raises StoredAvatarNotFound."""
-        record = self._announced.get(avatar_id) if UPLOAD_ID.fullmatch(avatar_id) else None
-        if record is None or not caller.owns(record.owner):
+        record = self._found(avatar_id, caller)
+        if record is None:
             raise avatar_not_found()
         return record
 
@@ -110,8 +110,8 @@ class AnnouncedUploads:
 
         Raises StoredAvatarNotFound, UploadIncomplete, and UploadTooLarge, which removes the file.
         """
-        announced = self._announced.get(avatar_id) if UPLOAD_ID.fullmatch(avatar_id) else None
-        if announced is None or not caller.owns(announced.owner):
+        announced = self._found(avatar_id, caller)
+        if announced is None:
             return self.avatars.get(avatar_id, caller)
         self._demand_whole(announced)
         target = upload_key(announced.owner, avatar_id)
@@ -128,11 +128,14 @@ class AnnouncedUploads:
 
     def withdraw(self, avatar_id: str, caller: Caller) -> bool:
         """Forget an upload that isn't complete; False where there is none."""
-        record = self._announced.get(avatar_id) if UPLOAD_ID.fullmatch(avatar_id) else None
-        if record is None or not caller.owns(record.owner):
+        if self._found(avatar_id, caller) is None:
             return False
         self._remove(avatar_id)
         return True
+
+    def _found(self, avatar_id: str, caller: Caller) -> AnnouncedRecord | None:
+        record = self._announced.get(avatar_id) if UPLOAD_ID.fullmatch(avatar_id) else None
+        return record if record is not None and caller.owns(record.owner) else None
 
     def _remove(self, avatar_id: str) -> None:
         # Whoever finds the announcement may count on its file; a file alone goes by its age.

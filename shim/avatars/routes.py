@@ -21,8 +21,7 @@ from shim.limits.rates import counted_as
 from shim.multipart import FilePart, boundary_of, file_pieces
 from shim.pages import CURSOR, LIMIT, PageAsked
 from shim.refusals import UploadTooLarge
-from shim.serving import respond
-from shim.thumbnails import PICTURE
+from shim.serving import add_file, respond
 from shim.uploads import Uploads
 
 _FORM_BYTES = 64 * 1024
@@ -126,17 +125,13 @@ def _add_looking(router: APIRouter, avatars: StoredAvatars) -> None:
         caller = caller_of(request.scope)
         return respond(request, await asyncio.to_thread(avatars.thumbnail, avatar_id, caller))
 
-    router.add_api_route(
+    add_file(
+        router,
         "/{avatar_id}/thumbnail",
         thumbnail,
-        methods=["GET"],
+        name="avatar_thumbnail",
         summary="Serve the avatar's first frame with a face.",
-        name="get_avatar_thumbnail",
-        response_class=Response,
-        responses=PICTURE,
-    )
-    router.add_api_route(
-        "/{avatar_id}/thumbnail", thumbnail, methods=["HEAD"], include_in_schema=False, name="head_avatar_thumbnail"
+        content_type="image/jpeg",
     )
 
 

@@ -22,7 +22,7 @@ from shim.jobs.record import AcceptedJob, ToldError, Webhook
 from shim.jobs.replies import JobReply, JobStatus, WebhookReply
 from shim.links import Links
 from shim.refusals import JobNotFound
-from shim.stream_paths import hls_path, stream_path
+from shim.stream_paths import stream_addresses
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class JobReports:
 
     def _accepted(self, job: AcceptedJob, record: JobRecord | None, caller: Caller) -> JobReply:
         status = _status(job, record, self.now())
-        stream = self._stream(job.job_id, caller) if status != "failed" and status != "cancelled" else {}
+        is_followed = status not in ("failed", "cancelled")
         return JobReply(
             job_id=job.job_id,
             status=status,
@@ -74,7 +74,7 @@ class JobReports:
             metadata=job.metadata,
             warnings=list(job.warnings) or None,
             webhook=None if job.webhook is None else _webhook(job.webhook, job.is_open),
-            **stream,
+            **(stream_addresses(job.job_id, self.links, caller) if is_followed else {}),
             **self._progress(status, record, list(job.warnings), caller),
         )
 
@@ -88,7 +88,7 @@ class JobReports:
             created_at=record.created,
             error=_error(record),
             metadata=None if record.result is None else record.result.get("metadata"),
-            **(self._stream(record.job_id, caller) if is_followed else {}),
+            **(stream_addresses(record.job_id, self.links, caller) if is_followed else {}),
             **self._progress(status, record, [], caller),
         )
 
@@ -108,12 +108,6 @@ class JobReports:
             return None
         made = Made(record.job_id, Generated.model_validate(record.result))
         return reply_of(made, self.store, warnings, self.links, caller)
-
-    def _stream(self, job_id: str, caller: Caller) -> dict[str, str]:
-        return {
-            "stream_url": self.links.address(stream_path(job_id), caller),
-            "hls_url": self.links.address(hls_path(job_id), caller),
-        }
 
 
 def _is_of(caller: Caller, owner: str | None, session_id: str) -> bool:
