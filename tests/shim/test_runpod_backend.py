@@ -16,6 +16,7 @@ import pytest
 from engine.errors import EngineError, StillRunning
 from engine.store.s3 import S3Store
 from engine.streams.layout import StreamState, state_key
+from shim.callers import ANYBODY
 from shim.errors import GenerationFailed
 from shim.files import Outputs
 from shim.settings import ShimSettings
@@ -83,7 +84,7 @@ def test_a_video_is_found_under_the_name_of_its_job(
 ) -> None:
     made = front.generate(session_id=session, text="Hello from far away.")
     assert made.record_id == list(queue.inputs())[-1]
-    file = Outputs(store, front.records).video(f"output_{made.record_id}.mp4", None)
+    file = Outputs(store, front.records).video(f"output_{made.record_id}.mp4", ANYBODY)
     (tmp_path / "video.mp4").write_bytes(file.read(0, file.size) or b"")
     with av.open(str(tmp_path / "video.mp4")) as container:
         assert sum(1 for _ in container.decode(video=0)) == made.generated.frames > 0
@@ -118,7 +119,7 @@ def test_a_video_that_takes_too_long_is_found_later(
         hurried.generate(session_id=session, text="A little longer than you want to wait.")
     job_id = caught.value.job_id or ""
     wait_until(lambda: (record := front.records.jobs.get(job_id)) is not None and record.state == "done", 30)
-    assert Outputs(store, front.records).video(f"output_{job_id}.mp4", None).size > 0
+    assert Outputs(store, front.records).video(f"output_{job_id}.mp4", ANYBODY).size > 0
 
 
 def test_cancelling_stops_the_worker(front: Front, session: str, ground: Ground) -> None:
@@ -162,7 +163,7 @@ def test_two_servers_serve_the_same_sessions(front: Front, session: str, queue: 
     with Front(queue, store) as other:
         assert other.session(session) == front.session(session)
         made = other.generate(session_id=session, text="Hi.")
-        assert Outputs(store, front.records).audio(f"audio_{made.record_id}.mp3", None).size > 0
+        assert Outputs(store, front.records).audio(f"audio_{made.record_id}.mp3", ANYBODY).size > 0
         front.create("shared")
         other.create("shared")
         assert other.settled("shared").status == "ready"
