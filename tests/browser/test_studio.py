@@ -182,6 +182,7 @@ def test_what_was_made_is_played_again_also_after_a_reload(studio: Page) -> None
     wait_for(studio, "player.video.currentTime > 0.2")
     studio.get_by_role("button", name="Clear").click()
     expect(studio.locator("#history")).to_be_hidden()
+    expect(studio.locator("#avatar-title")).to_be_focused()
     studio.get_by_role("button", name="Change").click()
     expect(studio.get_by_role("button", name="Make the video")).to_be_disabled()
     studio.get_by_role("button", name="Face in 256 × 256").first.click()  # noqa: RUF001

@@ -1,6 +1,6 @@
 // What this tab has made: kept in the tab, played again at a click.
 
-import { $, made, secondsOf, tellError } from "./page.js";
+import { $, keepFocus, made, secondsOf, tellError } from "./page.js";
 
 const KEY = "takes";
 const MOST = 24;
@@ -22,7 +22,7 @@ export class History {
     this.#client = client;
     this.#onReplay = onReplay;
     this.#takes = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
-    $("history-clear").addEventListener("click", () => this.#keep([]));
+    $("history-clear").addEventListener("click", () => keepFocus($("avatar-title"), () => this.#keep([])));
     this.#show();
   }
 
