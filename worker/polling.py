@@ -73,14 +73,16 @@ class Polling:
     _told: asyncio.Event = field(default_factory=asyncio.Event)
     _loop: asyncio.AbstractEventLoop | None = None
     _failures: Pauses = field(default_factory=lambda: Pauses(0.5, 10.0))
-    _quick: Pauses = field(default_factory=lambda: Pauses(0.1, 1.0))
+    _quick: Pauses = field(default_factory=lambda: Pauses(0.1, 0.5))
 
     def leave(self, end: Callable[[], None]) -> None:
         """Take no more jobs, and ``end`` when those that are held have been answered. May be called by a signal."""
         self.leaving, self._end = True, end
         self.on_leave()
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._told.set)
+        # Told once more after the loop has ended, the worker is on its way out already.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._told.set)
 
     def end_if_done(self) -> None:
         """Called before every poll for jobs."""
@@ -90,7 +92,7 @@ class Polling:
     async def jobs(self, poll: Callable[[], Coroutine[Any, Any, list[T] | None]]) -> list[T] | None:
         """The jobs that the queue hands out; none when it has none, and when the worker is to leave.
 
-        A job that the queue has answered with is never dropped. Raises what the poll raises, after a pause.
+        A job whose answer has arrived is never dropped. Raises what the poll raises, after a pause.
         """
         self._loop = asyncio.get_running_loop()
         if self.leaving:

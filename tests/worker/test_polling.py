@@ -99,7 +99,7 @@ def test_a_worker_whose_queue_is_gone_waits_for_it_without_burning_a_core(ground
         assert worker.is_running
 
 
-def test_a_queue_that_holds_no_poll_is_asked_once_a_second_at_most() -> None:
+def test_a_queue_that_holds_no_poll_is_asked_twice_a_second() -> None:
     async def run() -> int:
         asked = 0
 
@@ -113,7 +113,17 @@ def test_a_queue_that_holds_no_poll_is_asked_once_a_second_at_most() -> None:
             await polling.jobs(nothing)
         return asked
 
-    assert asyncio.run(run()) < 9
+    assert asyncio.run(run()) < 12
+
+
+def test_a_second_signal_while_the_process_ends_does_no_harm() -> None:
+    async def nothing() -> None:
+        return None
+
+    polling = Polling(lambda: 0)
+    asyncio.run(polling.jobs(nothing))
+    polling.leave(lambda: None)
+    assert polling.leaving
 
 
 def test_a_pause_grows_and_begins_anew_after_success() -> None:
