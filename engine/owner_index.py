@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from engine.avatar.uploads import owner_folder
+from engine.owners import owner_folder
 from engine.store.protocol import ObjectStore
 
 FOLDER = "owners"

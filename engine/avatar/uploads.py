@@ -8,7 +8,7 @@ incoming/{id}.json, {id}   an upload that was announced, and its file until it i
 
 from __future__ import annotations
 
-import hashlib
+from engine.owners import owner_folder
 
 
 def upload_key(owner: str | None, upload_id: str) -> str:
@@ -19,11 +19,6 @@ def upload_key(owner: str | None, upload_id: str) -> str:
 def upload_folder(owner: str | None) -> str:
     """What the keys of the owner's uploads begin with. Without an owner, those of all others begin with it too."""
     return "uploads/" if owner is None else f"uploads/{owner_folder(owner)}/"
-
-
-def owner_folder(owner: str | None) -> str:
-    """What stands for the owner in keys, which show no names."""
-    return "anybody" if owner is None else hashlib.sha256(owner.encode()).hexdigest()[:40]
 
 
 def picture_key(upload_id: str) -> str:

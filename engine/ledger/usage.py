@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from engine.errors import InternalError
 from engine.ledger.entry import Entry
 from engine.outages import Overloaded
+from engine.owners import owner_folder
 from engine.records import sleep_up_to
 from engine.store.protocol import ObjectStore, StoredObject
 
@@ -78,13 +78,8 @@ def day_folder(day: date) -> str:
 
 
 def usage_key(day: date, owner: str | None) -> str:
-    """An owner's name may hold what no key can, so that its hash stands for it."""
-    return f"{day_folder(day)}{owner_hash(owner)}.json"
-
-
-def owner_hash(owner: str | None) -> str:
-    """64 hexadecimal digits; None, whom no owner's name equals, has those of the empty word."""
-    return hashlib.sha256((owner or "").encode()).hexdigest()
+    """Where an owner's counters of a day lie."""
+    return f"{day_folder(day)}{owner_folder(owner)}.json"
 
 
 def parse_day(found: StoredObject) -> OwnersDay:

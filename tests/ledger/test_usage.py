@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from engine.errors import InternalError
 from engine.ledger.entry import Entry
 from engine.ledger.ledger import Ledger
-from engine.ledger.usage import Counters, Usage, owner_hash, usage_key
+from engine.ledger.usage import Counters, Usage, usage_key
 from engine.outages import Overloaded
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo
@@ -127,9 +127,9 @@ def test_a_counter_that_others_always_change_first_is_given_up(tmp_path: Path) -
 def test_counters_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     store.put(usage_key(DAY, "key:alice"), b"{}")
-    with pytest.raises(InternalError, match=r"usage/2026-11-22/[0-9a-f]{64}\.json"):
+    with pytest.raises(InternalError, match=r"usage/2026-11-22/[0-9a-f]{40}\.json"):
         Counters(store).day(DAY, "key:alice")
 
 
 def test_nobody_shares_the_counters_of_those_without_an_owner() -> None:
-    assert len({owner_hash(owner) for owner in (None, "key:", "jwt:", "key:alice", "jwt:alice", " ")}) == 6
+    assert len({usage_key(DAY, owner) for owner in (None, "key:", "jwt:", "key:alice", "jwt:alice", " ")}) == 6
