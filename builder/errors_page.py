@@ -14,6 +14,7 @@ from builder.error_remedies import remedy_of
 from engine.errors import EngineError, InputError, OperatorError
 from engine.outages import Outage
 from shim.errors import told_status
+from shim.openapi_errors import meaning_of
 
 GROUPS = frozenset({EngineError, InputError, OperatorError, Outage})
 """Nobody raises these themselves: they say what their leaves have in common."""
@@ -71,13 +72,7 @@ def row(told: Told, errors: list[type[EngineError]]) -> str:
     """One line of the table. Where several errors have one code, the first says what it means."""
     first = errors[0]
     retry = "yes" if first.retryable else "no"
-    return f"| `{told.code}` | {told.status} | {meaning(first)} | {retry} | {remedy_of(first)} |"
-
-
-def meaning(error: type[EngineError]) -> str:
-    """The docstring's first sentence: what follows it in the paragraph speaks of the class."""
-    paragraph = " ".join((error.__doc__ or "").split("\n\n")[0].split())
-    return paragraph.split(". ``")[0].rstrip(".").replace("``", "`") + "."
+    return f"| `{told.code}` | {told.status} | {meaning_of(first)} | {retry} | {remedy_of(first)} |"
 
 
 if __name__ == "__main__":

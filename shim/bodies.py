@@ -6,9 +6,9 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 
 from engine.errors import InvalidInput
@@ -24,6 +24,9 @@ HEEDED_FIELDS = frozenset({"consent"})
 """Fields of a body that the server itself heeds, and no action's input."""
 
 _MOST_WARNINGS = 20
+_MOST_FAULTS = 5
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -66,16 +69,27 @@ def parse_json_object(text: bytes | str) -> dict[str, Any]:
     return value
 
 
+def validated(body: Mapping[str, Any], model: type[ModelT]) -> ModelT:
+    """The body as the model, nulls left out. Raises InvalidInput, which names the fields that are wrong."""
+    try:
+        return model.model_validate({name: value for name, value in body.items() if value is not None})
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)[:_MOST_FAULTS]
+        told = [f"`{'.'.join(map(str, fault['loc'])) or 'body'}`: {fault['msg']}" for fault in faults]
+        raise InvalidInput("; ".join(told) + ".") from None
+
+
 async def _read(request: Request, limit: int) -> bytes:
     body = bytearray()
-    _demand_within(_announced(request), limit)
+    _demand_within(announced_bytes(request), limit)
     async for piece in request.stream():
         body += piece
         _demand_within(len(body), limit)
     return bytes(body)
 
 
-def _announced(request: Request) -> int:
+def announced_bytes(request: Request) -> int:
+    """What the request says of its body's size; 0 where it says nothing."""
     length = request.headers.get("content-length", "0")
     return int(length) if length.isdecimal() else 0
 

@@ -136,7 +136,7 @@ def error_responses(operation_id: str, *, is_open: bool, is_guarded: bool) -> di
 
 def meaning_of(error: type[EngineError]) -> str:
     """The first sentence of what is said of the error where it is defined."""
-    return " ".join((error.__doc__ or "").split()).partition(". ")[0].rstrip(".") + "."
+    return " ".join((error.__doc__ or "").split()).partition(". ")[0].rstrip(".").replace("``", "`") + "."
 
 
 def _response(errors: Iterable[type[EngineError]]) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from engine.avatar.sources import UPLOAD_ID
 from engine.avatar.uploads import incoming_key, upload_key
-from engine.errors import InvalidInput
 from engine.records import AvatarRecord, Record, RecordSet, sleep_up_to
 from engine.store.protocol import COPY_BYTES, ObjectStore
 from shim.avatars.consent import Consent, stated_in
 from shim.avatars.replies import UploadAddress
 from shim.avatars.stored import StoredAvatars, avatar_not_found
+from shim.bodies import validated
 from shim.callers import Caller
 from shim.refusals import UploadIncomplete, UploadTooLarge
 
@@ -38,15 +38,6 @@ class Announcement(BaseModel):
         description="The Content-Type that it will be sent with.",
         examples=["video/mp4"],
     )
-
-    @classmethod
-    def of(cls, body: Mapping[str, Any]) -> Announcement:
-        """Raises InvalidInput."""
-        try:
-            return cls.model_validate({name: value for name, value in body.items() if value is not None})
-        except ValidationError as error:
-            told = [f"`{'.'.join(map(str, fault['loc']))}`: {fault['msg']}" for fault in error.errors()]
-            raise InvalidInput("; ".join(told) + ".") from None
 
 
 class AnnouncedRecord(Record):
@@ -82,7 +73,7 @@ class AnnouncedUploads:
 
     def announce(self, body: Mapping[str, Any], caller: Caller) -> UploadAddress:
         """Where the caller's file goes. Raises InvalidInput, ConsentRequired and UploadTooLarge."""
-        stated, coming, now = stated_in(body), Announcement.of(body), self.now()
+        stated, coming, now = stated_in(body), validated(body, Announcement), self.now()
         self.consent.demand(stated)
         if coming.bytes > self.largest:
             raise UploadTooLarge(f"The file is larger than the limit of {self.largest:,} bytes.")

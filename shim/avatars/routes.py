@@ -15,7 +15,7 @@ from shim.avatars.announced import AnnouncedUploads, Announcement
 from shim.avatars.consent import FIELD, PROPERTY, stated_by
 from shim.avatars.replies import AvatarDeleted, AvatarPage, AvatarReply, UploadAddress
 from shim.avatars.stored import StoredAvatars
-from shim.bodies import SMALL_BODY_BYTES, read_json_object
+from shim.bodies import SMALL_BODY_BYTES, announced_bytes, read_json_object
 from shim.callers import caller_of
 from shim.limits.rates import counted_as
 from shim.multipart import FilePart, boundary_of, file_pieces
@@ -174,8 +174,7 @@ def _is_json(request: Request) -> bool:
 
 def _demand_announced(request: Request, most: int) -> None:
     """Raises UploadTooLarge for a body that says that it is larger."""
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length) > most:
+    if announced_bytes(request) > most:
         raise UploadTooLarge(f"The file is larger than the {most:,} bytes that are taken here.")
 
 

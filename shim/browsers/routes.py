@@ -7,17 +7,17 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from engine.avatar.uploads import upload_key
 from engine.errors import InvalidInput
 from engine.schemas import Id
 from engine.store.protocol import ObjectStore
 from shim.backends import Backend
-from shim.bodies import SMALL_BODY_BYTES, read_json_object
+from shim.bodies import SMALL_BODY_BYTES, read_json_object, validated
 from shim.browsers.origins import Origins, is_origin
 from shim.browsers.spending import TokenCounts
 from shim.browsers.tokens import BrowserTokens
@@ -123,18 +123,8 @@ def token_routes(mint: Mint) -> APIRouter:
         openapi_extra=_BODY,
     )
     async def create_token(request: Request, response: Response) -> TokenReply:
-        asked = _parsed(await read_json_object(request, SMALL_BODY_BYTES))
+        asked = validated(await read_json_object(request, SMALL_BODY_BYTES), TokenRequest)
         response.headers["Cache-Control"] = "no-store"
         return await mint.mint(caller_of(request.scope), asked)
 
     return router
-
-
-def _parsed(body: dict[str, Any]) -> TokenRequest:
-    """Raises InvalidInput."""
-    try:
-        return TokenRequest.model_validate({name: value for name, value in body.items() if value is not None})
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        told = [f"`{'.'.join(map(str, fault['loc'])) or 'body'}`: {fault['msg']}" for fault in faults[:5]]
-        raise InvalidInput("; ".join(told) + ".") from None
