@@ -309,7 +309,9 @@ class HealthReply(BaseModel):
         None, description="An endpoint's workers, by what they are doing.", exclude_if=lambda workers: workers is None
     )
     jobs: dict[str, int] | None = Field(
-        None, description="An endpoint's jobs, by how they stand.", exclude_if=lambda jobs: jobs is None
+        None,
+        description="The jobs of an endpoint, or of this server, by how they stand.",
+        exclude_if=lambda jobs: jobs is None,
     )
 
 

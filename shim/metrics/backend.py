@@ -10,9 +10,11 @@ from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
 from engine.errors import EngineError, StillRunning
+from engine.outages import Interrupted
 from engine.records import SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
 from shim.backends import Backend, Fragment, KeptJob, Made, Queued, StreamEvent
+from shim.errors import GenerationFailed
 from shim.metrics.instruments import Instruments
 
 _REMEMBERED = 1000
@@ -128,7 +130,8 @@ class MeasuredQueued:
 
 
 def _state_of(error: BaseException) -> str:
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+    told = error.cause if isinstance(error, GenerationFailed) else error
+    if isinstance(told, asyncio.CancelledError | GeneratorExit | Interrupted):
         return "cancelled"
     if isinstance(error, StillRunning):
         return "left"

@@ -53,7 +53,8 @@ class Instruments:
         self.jobs_ended = Counter(
             "avatar_jobs_ended",
             "Videos that this server was asked for, by their end: done; failed, once work had begun; refused, before "
-            "that; cancelled, by their caller or a stop; left, when they took longer than SYNC_WAIT_SECONDS.",
+            "that; cancelled, by their caller, a stop or a worker's loss; left, when they took longer than "
+            "SYNC_WAIT_SECONDS.",
             ["state"],
             registry=registry,
         )
@@ -72,7 +73,12 @@ class Instruments:
         )
         self.gpu_seconds = Counter("avatar_gpu_seconds", "GPU seconds of finished videos.", registry=registry)
         self._healthy = Gauge("avatar_healthy", "1 where /health says `healthy`.", registry=registry)
-        self._queue_jobs = Gauge("avatar_queue_jobs", "The endpoint's jobs by state.", ["state"], registry=registry)
+        self._queue_jobs = Gauge(
+            "avatar_queue_jobs",
+            "Jobs by state: the endpoint's, or those of a server that makes the videos itself.",
+            ["state"],
+            registry=registry,
+        )
         self._workers = Gauge("avatar_workers", "The endpoint's workers by state.", ["state"], registry=registry)
 
     def made(self, generated: Generated) -> None:

@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from tests.shim.server_process import Server
+from tests.shim.waiting import wait_until
 from tests.worker.clips import hum, wav_base64
 
 GENERATE = "/api/v1/generate/text-to-video"
@@ -124,11 +125,25 @@ def test_an_answer_that_is_given_again_is_no_new_video(server: Server, session: 
     assert grown(before, Page.of(server), "avatar_stage_seconds_count") == 0
 
 
-def test_an_endpoints_queue_and_workers_are_shown(server: Server) -> None:
+def test_the_queue_is_shown(server: Server) -> None:
     page = Page.of(server)
     assert page.value("avatar_healthy") == 1
-    states = page.labels("avatar_queue_jobs", "state")
-    assert states == (set() if server.queue is None else {"completed", "failed", "in_progress", "in_queue", "retried"})
+    ended = set() if server.queue is None else {"completed", "failed", "retried"}
+    assert page.labels("avatar_queue_jobs", "state") == {"in_progress", "in_queue"} | ended
+
+
+def test_jobs_that_wait_are_the_queues_and_cancelled_ones_no_failures(server: Server, session: str) -> None:
+    before = Page.of(server)
+    body = {"session_id": session, "audio_base64": wav_base64(hum(14.0))}
+    paths = [server.http.post(f"{GENERATE}?async=true", json=body).headers["location"] for _ in range(3)]
+    # Two places; in front of an endpoint the worker has six.
+    waiting = {"state": "in_queue"}
+    wait_until(lambda: server.queue is not None or Page.of(server).value("avatar_queue_jobs", **waiting) == 1)
+    for path in reversed(paths):
+        server.http.post(f"{path}/cancel")
+    ended = "avatar_jobs_ended_total"
+    wait_until(lambda: grown(before, Page.of(server), ended, {"state": "cancelled"}) == 3)
+    assert grown(before, Page.of(server), ended, {"state": "failed"}) == 0
 
 
 def test_no_word_of_a_request_is_in_it(server: Server, session: str) -> None:
