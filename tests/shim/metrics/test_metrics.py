@@ -67,7 +67,8 @@ def test_requests_are_counted_by_their_routes(server: Server, session: str) -> N
     assert grown(before, after, requests, {"method": "other", "status": "405"}) == 1
     assert grown(before, after, "avatar_http_request_seconds_count", {"route": route}) == 4
     known = set(server.http.get("/openapi.json").json()["paths"])
-    assert after.labels(requests, "route") - known <= {"none", "/docs", "/docs/assets", "/openapi.json", "/{path:path}"}
+    pages = {"/", "/web/{path:path}", "/docs", "/docs/assets", "/openapi.json"}
+    assert after.labels(requests, "route") - known <= {"none", "/{path:path}", *pages}
 
 
 def test_a_video_is_measured(server: Server, session: str) -> None:
