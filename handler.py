@@ -27,12 +27,12 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from engine.cancel import CancelToken
+from engine.clock import utc_now
 from engine.engine import Engine, Job
 from engine.errors import EngineError, InternalError
 from engine.settings import Settings, read_settings
@@ -131,7 +131,7 @@ def serve(
         sdk.polled_by(polling)
         sdk.delivered_by(Delivery().transmit)
         record_boot(engine, phases, environ)
-        keep_in_background(engine.store, choose_catalogue(settings), lambda: datetime.now(UTC))
+        keep_in_background(engine.store, choose_catalogue(settings), utc_now)
         watchdog.start()
         with engine.housekeeping():
             start(refresh.around(handler) if mode is sdk.Mode.QUEUE else handler)

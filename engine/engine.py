@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from engine.avatar.blocked import BlockList
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
 from engine.cancel import CancelToken
+from engine.clock import utc_now
 from engine.drawing.frame_loop import FrameLoop
 from engine.endpoint.client import EndpointAddress, RunPodEndpoint
 from engine.endpoint.preparations import Preparations
@@ -110,7 +110,7 @@ class Engine:
 
         Raises ConfigurationError, WeightsMissing and WeightsDamaged.
         """
-        records = Records(store, _now)
+        records = Records(store, utc_now)
         renderer = renderer or choose_renderer(settings)
         fetcher = GuardedFetcher(FetchPolicy(frozenset(settings.allowed_private_hosts)))
         library = AvatarLibrary.of(settings, store, renderer)
@@ -119,10 +119,10 @@ class Engine:
         preparations, lifetimes = _preparations(settings, records), Lifetimes.of(settings)
         reclaim = Reclaim()
         sessions = Sessions(
-            store, records, library, sources, preparations, lifetimes, renderer.name, _now, blocked, reclaim
+            store, records, library, sources, preparations, lifetimes, renderer.name, utc_now, blocked, reclaim
         )
         sounds = _sounds(settings, choose_voice(settings), fetcher)
-        jobs = Jobs(records, _now, reclaim=reclaim)
+        jobs = Jobs(records, utc_now, reclaim=reclaim)
         loop = FrameLoop(renderer.lipsync, renderer.thread)
         encoder = choose_encoder(settings.encoder, len(os.sched_getaffinity(0)), settings.max_concurrency)
         accounting = Accounting(Ledger.of(store), jobs, renderer.name)
@@ -239,7 +239,7 @@ class Engine:
         if not isinstance(self.store, LocalStore):
             yield
             return
-        housekeeper = Housekeeper.of(self.settings, self.store, self.records, self.sessions.library, _now)
+        housekeeper = Housekeeper.of(self.settings, self.store, self.records, self.sessions.library, utc_now)
         thread = HousekeepingThread(housekeeper)
         thread.start()
         try:
@@ -265,7 +265,7 @@ class Engine:
 
 def _preparations(settings: Settings, records: Records) -> Preparations:
     address = EndpointAddress.of(settings)
-    return Preparations(records, None if address is None else RunPodEndpoint.over_network(address), _now)
+    return Preparations(records, None if address is None else RunPodEndpoint.over_network(address), utc_now)
 
 
 def _sounds(settings: Settings, voice: Voice, fetcher: GuardedFetcher) -> Sounds:
@@ -275,7 +275,3 @@ def _sounds(settings: Settings, voice: Voice, fetcher: GuardedFetcher) -> Sounds
 
 def _reporting(progress: ProgressSink, fields: dict[str, str]) -> Report:
     return lambda stage, share: progress({**fields, "stage": stage, "progress": round(share, 3)})
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

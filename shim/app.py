@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from fastapi import FastAPI, WebSocket
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.clock import utc_now
 from engine.errors import EngineError
 from engine.records import Records
 from engine.store.protocol import ObjectStore
@@ -95,7 +95,7 @@ def create_app(service: Service) -> ASGIApp:
 
 
 def _browsers(service: Service, secret: SigningSecret, admission: Admission) -> Browsers:
-    accepted = AcceptedJobs(service.store, _now)
+    accepted = AcceptedJobs(service.store, utc_now)
 
     def session_of(job_id: str) -> str | None:
         job = service.records.jobs.get(job_id) or accepted.get(job_id)
@@ -150,22 +150,22 @@ def _ground(service: Service, secret: SigningSecret, links: Links) -> Ground:
         records=service.records,
         backend=service.backend,
         turnstile=_turnstile(settings, store),
-        keyed=KeyedRequests(store, _now),
+        keyed=KeyedRequests(store, utc_now),
         consent=Consent(settings.require_consent),
         secret=secret,
         links=links,
-        now=_now,
+        now=utc_now,
     )
 
 
 def _turnstile(settings: ShimSettings, store: ObjectStore) -> Turnstile:
-    leases = Leases(store, _now)
+    leases = Leases(store, utc_now)
     return Turnstile(
         (
             StopCheck(store),
-            BudgetCheck(settings.budgets, settings.total_budget, Spending(store, _now), leases, _now),
+            BudgetCheck(settings.budgets, settings.total_budget, Spending(store, utc_now), leases, utc_now),
             SessionGenerations(leases, settings.session_generations),
-            TokenGenerations(TokenCounts(store, _now)),
+            TokenGenerations(TokenCounts(store, utc_now)),
         )
     )
 
@@ -176,10 +176,6 @@ def _add_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_exception)
     app.add_exception_handler(Exception, on_defect)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 async def _refuse_socket(websocket: WebSocket) -> None:

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 
+from engine.clock import utc_now
 from engine.records import Records
 from engine.store.choose import choose_store
 from engine.store.protocol import ObjectStore
@@ -41,7 +41,7 @@ def service_over(store: ObjectStore, settings: ShimSettings) -> Iterator[Service
 
 
 def _before_an_endpoint(settings: ShimSettings, store: ObjectStore) -> Service:
-    from shim.runpod_backend import RunPodBackend, utc_now
+    from shim.runpod_backend import RunPodBackend
 
     records = Records(store, utc_now)
     backend = RunPodBackend.open(settings, store, records)
@@ -60,10 +60,6 @@ def _in_this_process(settings: ShimSettings, store: ObjectStore) -> Iterator[Ser
     engine.warm()
     log.info("The engine is ready after %.2f s; renderer: %s.", time.monotonic() - began, engine.renderer.name)
     with engine.housekeeping():
-        accepted = AcceptedJobs(engine.store, _now)
-        backend = InProcess(engine, _now, settings.max_waiting_jobs, accepted.unfinished_ids)
+        accepted = AcceptedJobs(engine.store, utc_now)
+        backend = InProcess(engine, utc_now, settings.max_waiting_jobs, accepted.unfinished_ids)
         yield Service(backend, engine.store, engine.records, settings)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

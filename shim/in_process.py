@@ -7,10 +7,11 @@ import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from engine.cancel import Cancelled, CancelToken
+from engine.clock import utc_now
 from engine.engine import Engine, Job
 from engine.errors import EngineError, InvalidInput
 from engine.job_ids import session_of_job
@@ -41,7 +42,7 @@ class InProcess:
     def __init__(
         self,
         engine: Engine,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        now: Callable[[], datetime] = utc_now,
         most_waiting: int = 0,
         kept: Callable[[], frozenset[str]] = frozenset,
     ) -> None:

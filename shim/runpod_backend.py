@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 from engine.avatar.blocked import BlockList
 from engine.avatar.sources import AvatarSources
+from engine.clock import utc_now
 from engine.endpoint.client import AsyncRunPodEndpoint, EndpointAddress, RunPodEndpoint
 from engine.endpoint.preparations import Preparations
 from engine.errors import ConfigurationError, EngineError, InvalidInput
@@ -34,10 +35,6 @@ from shim.queued_sessions import QueuedSessions, SessionStore
 from shim.queued_stream import QueuedStream
 from shim.relay import Relay
 from shim.stored_streams import StoredStreams
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class RunPodBackend:

@@ -7,7 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from engine.avatar.refs import AvatarRefs
 from engine.avatar.shelf import Shelf
 from engine.avatar.workspace import workspace
 from engine.cancel import CancelToken
+from engine.clock import utc_now
 from engine.errors import BundleDamaged, MediaUnreadable
 from engine.lipsync.choose import Renderer
 from engine.lipsync.options import PreparationOptions
@@ -34,10 +35,6 @@ from engine.store.protocol import ObjectStore
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(hours=24)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _new_attempt() -> str:
@@ -59,7 +56,7 @@ class AvatarLibrary:
     preparation: Preparation
     scratch: Path
     memory: AvatarMemory = field(default_factory=lambda: AvatarMemory(0))
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
     new_attempt: Callable[[], str] = _new_attempt
     _shelf: Shelf = field(init=False, repr=False)
     _refs: AvatarRefs = field(init=False, repr=False)

@@ -21,9 +21,9 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TextIO
 
+from engine.clock import utc_now
 from engine.errors import ConfigurationError, EngineError
 from engine.housekeeping.lifecycle import lifecycle
 from engine.lifetimes import Lifetimes
@@ -60,7 +60,7 @@ def _sweep(environment: Mapping[str, str], out: TextIO) -> int:
     logging.basicConfig(level=settings.log_level, stream=sys.stderr, format="%(levelname)s %(message)s")
     store = choose_store(settings, environment)
     library = AvatarLibrary.of(settings, store, choose_renderer(settings))
-    swept = Housekeeper.of(settings, store, Records(store, _now), library, _now).sweep(_now())
+    swept = Housekeeper.of(settings, store, Records(store, utc_now), library, utc_now).sweep(utc_now())
     out.write(json.dumps(asdict(swept)) + "\n")
     return 1 if swept.failures else 0
 
@@ -73,10 +73,6 @@ def _print_lifecycle(environment: Mapping[str, str], out: TextIO) -> int:
         )
     out.write(json.dumps(lifecycle(Lifetimes.of(read_settings()), bucket.prefix), indent=2) + "\n")
     return 0
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import BinaryIO
 
 import httpx
 
 from engine.cancel import CancelToken
+from engine.clock import utc_now
 from engine.fetching.download import GuardedFetcher
 from engine.outages import S3ConfigUnavailable
 from engine.store.callers_bucket_answers import Answer, network_told, read_answer
@@ -32,10 +33,6 @@ URL_SECONDS = 24 * 3600
 
 _BRIEF_SECONDS = 10.0
 _HEADERS = {"User-Agent": "talking-avatar", "Accept-Encoding": "identity"}
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,7 @@ class CallersBucket:
     cancel: CancelToken
     url_seconds: int = URL_SECONDS
     patience: Patience = PATIENCE
-    now: Callable[[], datetime] = _utc_now
+    now: Callable[[], datetime] = utc_now
 
     @staticmethod
     def parse(config: object) -> CallersBucketConfig:

@@ -6,12 +6,13 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pydantic import SecretStr
 
+from engine.clock import utc_now
 from engine.endpoint.client import EndpointAddress
 from engine.records import JobRecord, Records, SessionRecord
 from engine.schemas import CreateSession, DeleteReply, Generate, HealthReply
@@ -25,10 +26,6 @@ from tests.worker.queue_standin import ENDPOINT, KEY, QueueStandIn
 T = TypeVar("T")
 
 SECONDS = 60.0
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Watching:

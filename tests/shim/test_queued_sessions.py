@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from engine.avatar.blocked import BlockList
 from engine.avatar.sources import AvatarSources
+from engine.clock import utc_now
 from engine.endpoint.job_state import QueuedJob
 from engine.endpoint.preparations import SILENCE
 from engine.errors import Conflict, EngineError, SessionNotFound
@@ -24,7 +25,7 @@ from engine.settings import Settings
 from engine.store.local import LocalStore
 from shim.errors import GenerationFailed
 from shim.queued_sessions import SessionStore
-from tests.shim.front import Front, utc_now
+from tests.shim.front import Front
 from tests.shim.waiting import wait_until
 from tests.worker.endpoint import Endpoint
 from tests.worker.queue_faults import Fault
@@ -195,7 +196,7 @@ def test_a_preparation_that_is_lost_is_submitted_again_by_a_poll(queue: QueueSta
         front.create("s")
         lost = front.only_job()
         queue.forget(lost)
-    with Front(queue, store, now=lambda: datetime.now(UTC) + SILENCE) as later:
+    with Front(queue, store, now=lambda: utc_now() + SILENCE) as later:
         record = later.session("s")
         assert (record.status, record.resubmissions, record.job_id) == ("preparing", 1, front.only_job())
 
@@ -205,7 +206,7 @@ def test_a_preparation_that_the_queue_says_has_failed_ends_its_session(queue: Qu
         front.create("s")
         told = '{"code": "unknown_action", "message": "Unknown.", "retryable": false, "request_id": "j"}'
         queue.end(front.only_job(), "FAILED", error=told)
-    with Front(queue, store, now=lambda: datetime.now(UTC) + SILENCE) as later:
+    with Front(queue, store, now=lambda: utc_now() + SILENCE) as later:
         record = later.session("s")
         assert (record.status, record.error_code) == ("error", "unknown_action")
     assert len(queue.inputs()) == 1

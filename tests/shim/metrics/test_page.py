@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.clock import utc_now
 from engine.outages import StorageUnavailable
 from engine.records import Records
 from engine.store.local import LocalStore
 from shim.app import Service, create_app
-from shim.runpod_backend import utc_now
 from shim.settings import ShimSettings
 from tests.shim.test_app import FailingBackend
 
