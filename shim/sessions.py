@@ -36,7 +36,13 @@ def session_routes(
 ) -> APIRouter:
     """The contract's three paths. ``stop_jobs``: of a session that goes."""
     router = APIRouter(prefix="/api/v1/session", tags=["Sessions"])
+    _add_creating(router, backend, keyed, consent)
+    _add_looking(router, status)
+    _add_deleting(router, backend, recent, stop_jobs)
+    return router
 
+
+def _add_creating(router: APIRouter, backend: Backend, keyed: KeyedRequests, consent: Consent) -> None:
     @router.post(
         "/create",
         summary="Create a new session and prepare the avatar.",
@@ -59,6 +65,8 @@ def session_routes(
         key = RequestKey.of(request, given)
         return await (create(str(uuid.uuid4())) if key is None else keyed.once(key, _CREATED, create))
 
+
+def _add_looking(router: APIRouter, status: SessionStatus) -> None:
     @router.get(
         "/{session_id}/status",
         summary="Get the status of a session.",
@@ -68,6 +76,10 @@ def session_routes(
         demand_session_id(session_id)
         return await status.of(session_id, caller_of(request.scope))
 
+
+def _add_deleting(
+    router: APIRouter, backend: Backend, recent: RecentSessions, stop_jobs: Callable[[str], Awaitable[None]]
+) -> None:
     @router.delete("/{session_id}", summary="Delete a session and clean up resources.")
     async def delete_session(request: Request, session_id: str) -> DeleteReply:
         demand_session_id(session_id)
@@ -75,5 +87,3 @@ def session_routes(
         await recent.get(session_id, owner)
         await stop_jobs(session_id)
         return await backend.delete_session(session_id, owner)
-
-    return router

@@ -47,7 +47,12 @@ def stream_routes(
 ) -> APIRouter:
     """POST and WebSocket of text-to-video-stream."""
     router = APIRouter(prefix=PREFIX, tags=["Video generation"])
+    _add_chunked(router, generations, limit, links, later)
+    _add_socket(router, generations, store, limit, links)
+    return router
 
+
+def _add_chunked(router: APIRouter, generations: Generations, limit: int, links: Links, later: LaterJobs) -> None:
     @router.post(
         PATH,
         summary="Stream avatar video generation in real-time.",
@@ -73,6 +78,8 @@ def stream_routes(
         first = await first_piece(request, pieces)
         return VideoStream(first, pieces, stream_headers(fragments.stream_id, links, caller))
 
+
+def _add_socket(router: APIRouter, generations: Generations, store: ObjectStore, limit: int, links: Links) -> None:
     @router.websocket(PATH)
     async def text_to_video_socket(websocket: WebSocket) -> None:
         await websocket.accept(answered_subprotocol(websocket.scope))
@@ -83,8 +90,6 @@ def stream_routes(
             failure = failure_of(error)
             log_failure(error, failure)
             await refuse(websocket.scope, websocket.send, failure)
-
-    return router
 
 
 class Fragments:
