@@ -16,8 +16,3 @@ PLAYED_PER_FRAME = PLAYED_RATE // FRAME_RATE
 def frames_of_heard(samples: int) -> int:
     """How many frames a sound of so many 16 kHz samples makes."""
     return -(-samples // HEARD_PER_FRAME)
-
-
-def frames_of_played(samples: int) -> int:
-    """How many frames a sound of so many 48 kHz samples makes."""
-    return -(-samples // PLAYED_PER_FRAME)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 from fastapi import APIRouter, Request
 
@@ -17,6 +18,7 @@ from shim.jobs.report import FoundJob, JobReports
 
 def job_routes(reports: JobReports, keeper: JobKeeper, backend: Backend, jobs: Jobs) -> APIRouter:
     """GET a job, and cancel it."""
+    cancel = partial(_cancel, keeper, backend, jobs)
     router = APIRouter(prefix=JOBS, tags=["Jobs and webhooks"])
 
     @router.get(
@@ -38,18 +40,19 @@ def job_routes(reports: JobReports, keeper: JobKeeper, backend: Backend, jobs: J
     )
     async def cancel_job(request: Request, job_id: str) -> JobReply:
         caller = caller_of(request.scope)
-        await _cancel(await asyncio.to_thread(reports.find, job_id, caller))
+        await cancel(await asyncio.to_thread(reports.find, job_id, caller))
         return reports.reply(await asyncio.to_thread(reports.find, job_id, caller), caller)
 
-    async def _cancel(found: FoundJob) -> None:
-        if found.record is not None and found.record.state == "done":
-            return
-        if found.record is not None and found.record.state == "running":
-            # Heard by its run wherever that is, at its next beat.
-            await asyncio.to_thread(jobs.ask_to_stop, found.record.job_id)
-        if found.accepted is not None:
-            await keeper.cancel(found.accepted)
-        elif found.record is not None and found.record.state == "running":
-            await backend.cancel(found.record.job_id)
-
     return router
+
+
+async def _cancel(keeper: JobKeeper, backend: Backend, jobs: Jobs, found: FoundJob) -> None:
+    if found.record is not None and found.record.state == "done":
+        return
+    if found.record is not None and found.record.state == "running":
+        # Heard by its run wherever that is, at its next beat.
+        await asyncio.to_thread(jobs.ask_to_stop, found.record.job_id)
+    if found.accepted is not None:
+        await keeper.cancel(found.accepted)
+    elif found.record is not None and found.record.state == "running":
+        await backend.cancel(found.record.job_id)

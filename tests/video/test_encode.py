@@ -16,7 +16,7 @@ from av.audio.stream import AudioStream
 from av.video.stream import VideoStream
 
 from engine.outages import StorageFull
-from engine.timebase import PLAYED_PER_FRAME, frames_of_played
+from engine.timebase import PLAYED_PER_FRAME
 from engine.video.encode import EncoderSettings, Mp3Writer, Mp4Writer, Samples
 from engine.video.i420 import I420
 
@@ -93,7 +93,7 @@ def fill(writer: Mp4Writer, frames: int) -> None:
 
 @pytest.mark.parametrize("samples", [1, 1_920, 48_000, 159_984, 160_001])
 def test_every_frame_is_there_at_its_time_and_sound_ends_with_the_picture(tmp_path: Path, samples: int) -> None:
-    count = frames_of_played(samples)
+    count = -(-samples // PLAYED_PER_FRAME)
     path = write(tmp_path / "video.mp4", count, tone(samples))
     with av.open(str(path)) as file:
         video, audio = file.streams.video[0], file.streams.audio[0]
