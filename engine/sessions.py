@@ -268,8 +268,12 @@ def avatar_info(avatar: PreparedAvatar, warnings: Sequence[str]) -> AvatarInfo:
 
 
 def _by_its_job(job_id: str, changes: dict[str, object]) -> Callable[[SessionRecord], SessionRecord]:
-    """The change, unless another job has taken the session's preparation over, or it is already done."""
-    return lambda old: old.model_copy(update=changes) if old.job_id == job_id and old.status != "ready" else old
+    """The change, unless another job has taken the session's preparation over, or it is already done.
+
+    A job may begin before the server that submitted it has noted its id.
+    """
+    mine = (job_id, None)
+    return lambda old: old.model_copy(update=changes) if old.job_id in mine and old.status != "ready" else old
 
 
 def _deleted() -> SessionNotFound:

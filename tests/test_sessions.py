@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +12,9 @@ import pytest
 from engine.avatar.uploads import upload_key
 from engine.engine import Engine
 from engine.errors import AvatarNotFound, Conflict, KeepsCrashing, SessionNotFound
+from engine.lifetimes import Lifetimes
+from engine.schemas import CreateSession
+from engine.session_records import new_session
 from engine.store.local import LocalStore
 from engine.store.protocol import ObjectInfo
 from tests.engine_ground import EngineGround
@@ -115,3 +118,15 @@ def test_a_preparation_that_never_ends_is_refused_at_its_third_start(fresh: Engi
     assert fresh.run({"action": "status", "session_id": "deadly"})["status"] == "error"
     # Its end is told: whoever asks again, with another job, begins anew.
     assert fresh.run(create, job_id="another")["status"] == "ready"
+
+
+def test_a_job_may_fail_before_its_server_has_noted_its_id(fresh: EngineGround) -> None:
+    creation = CreateSession(action="create_session", avatar_video_path="missing.mp4")
+    record = new_session(creation, "quick", None, datetime.now(UTC), Lifetimes.of(fresh.settings()))
+    assert fresh.engine.records.sessions.create(record)
+    asked = {**creation.model_dump(exclude_none=True), "session_id": "quick", "begun": True}
+    with pytest.raises(AvatarNotFound):
+        fresh.run(asked, job_id="its-job")
+    found = fresh.engine.records.sessions.get("quick")
+    assert found is not None
+    assert (found.status, found.error_code) == ("error", "avatar_not_found")
