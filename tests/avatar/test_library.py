@@ -47,7 +47,7 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 from engine.cancel import CancelToken
-from engine.errors import StorageFull
+from engine.outages import StorageFull
 from tests.avatar.studio import OPTIONS, Worker, silent
 disk, store, clip, key = (Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])
 worker = Worker.start(disk, store)

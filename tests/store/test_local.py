@@ -139,7 +139,7 @@ def test_nothing_stays_behind_a_finished_write(store: LocalStore, root: Path) ->
 FULL_DISK = """
 import io, resource, sys
 from pathlib import Path
-from engine.errors import StorageFull
+from engine.outages import StorageFull
 from engine.store.local import LocalStore
 
 store = LocalStore(Path(sys.argv[1]))
