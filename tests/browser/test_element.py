@@ -53,7 +53,9 @@ WATCH = """() => {
   guide.addEventListener("error", ({ detail }) => seen.errors.push([detail.code, detail.message]));
 }"""
 SPOKEN = """async (request) => {
-  const over = new Promise((done) => guide.addEventListener("end", ({ detail }) => done(detail), { once: true }));
+  const over = new Promise((done) => {
+    for (const name of ["end", "error"]) guide.addEventListener(name, ({ detail }) => done(detail), { once: true });
+  });
   const reply = await guide.speak(request);
   const played = await over;
   return { ...seen, reply, same: played.job_id === reply.job_id };
@@ -175,6 +177,15 @@ def test_every_way_of_playing_ends_with_the_reply(
     assert spoken["errors"] == []
     assert spoken["captions"][0].split()[0] in TEXT
     assert bool(spoken["progress"]) == tells_progress
+
+
+def test_hls_that_the_browser_gives_up_goes_on_with_the_file(embedded: Callable[..., Page]) -> None:
+    page = embedded(NO_SOURCE)
+    page.route("**/index.m3u8*", lambda route: route.fulfill(body=b"no playlist"))
+    spoken = page.evaluate(SPOKEN, TEXT)
+    assert spoken["errors"] == []
+    assert spoken["names"] == ["begin", "play", "end"]
+    assert spoken["frames"] == spoken["reply"]["frames"]
 
 
 def test_a_full_buffer_makes_room_and_loses_no_frame(embedded: Callable[..., Page]) -> None:

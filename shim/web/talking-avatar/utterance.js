@@ -15,6 +15,7 @@ export class Utterance {
   #heard = new AbortController();
   #feed = null;
   #unfinishedJob = null;
+  #isHls = false;
   #made = null;
   #ended;
 
@@ -65,13 +66,22 @@ export class Utterance {
   #listen() {
     const { signal } = this.#heard;
     return new Promise((resolve, reject) => {
-      const hear = (name, then) => this.#video.addEventListener(name, then, { signal, once: true });
+      const hear = (name, then, once = true) => this.#video.addEventListener(name, then, { signal, once });
       hear("playing", () => this.#tell("play", {}));
       hear("ended", resolve);
       // Where the job failed, its own reason comes first.
-      hear("error", () => this.#made.then(() => reject(unplayable(this.#video.error)), reject));
+      hear("error", () => this.#made.then((reply) => this.#recover(reply), reject).catch(reject), false);
       signal.addEventListener("abort", () => reject(stopped()));
     });
+  }
+
+  /** HLS that the browser can't go on with gives way to the finished file, where it was; nothing else can be helped. */
+  #recover(reply) {
+    const { error, currentTime } = this.#video;
+    if (!this.#isHls) throw unplayable(error);
+    this.#isHls = false;
+    this.#show(reply.video_url);
+    this.#video.currentTime = currentTime;
   }
 
   async #fed(Source, request) {
@@ -99,6 +109,7 @@ export class Utterance {
     }
     this.#tell("begin", job);
     const playsHls = this.#video.canPlayType(HLS_TYPE) !== "";
+    this.#isHls = playsHls;
     if (playsHls) this.#show(job.hls_url);
     const onJob = ({ stage, progress, status }) => this.#tell("progress", { stage: stage ?? status, progress });
     const reply = await this.#client.waitForJob(job.job_id, { onJob, signal: this.#left.signal });
