@@ -124,6 +124,8 @@ def create_api(service: Service, secret: SigningSecret, links: Links, browsers: 
             await asyncio.to_thread(uploads.close)
             await jobs.close()
             await service.backend.close()
+            # A signal ends the process right after this, and would cut what a thread still writes.
+            await asyncio.get_running_loop().shutdown_default_executor()
 
     app = DescribedApi(
         title=TITLE,
