@@ -69,7 +69,10 @@ def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         def serve() -> None:
             connection, _ = listening.accept()
             with connection:
-                connection.recv(65_536)
+                received = b""
+                # Its head and its body may come apart.
+                while not received.endswith(b"{}"):
+                    received += connection.recv(65_536)
                 answer(connection)
 
         thread = threading.Thread(target=serve, daemon=True)
