@@ -1,0 +1,37 @@
+"""What real workers were measured at, as the model needs it and as the simulation leaves it."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class MeasuredJob(BaseModel):
+    """One job that a worker did.
+
+    service: seconds from its hand-out to its result. video: seconds of its video, 0 where it makes none. gpu: the
+    device's seconds. beside: the jobs that the worker had already when this one was handed out.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    action: str
+    service: float
+    video: float
+    gpu: float
+    beside: int
+
+
+class Measured(BaseModel):
+    """One run of the simulation.
+
+    cold_starts: seconds from each start of a process to its first asking for a job. concurrency: jobs of one worker
+    at a time. store_requests: to the object store, in all. machine: the lines that stand above a bench's figures.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    jobs: tuple[MeasuredJob, ...]
+    cold_starts: tuple[float, ...]
+    concurrency: int
+    store_requests: int
+    machine: tuple[str, ...]
