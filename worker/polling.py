@@ -4,11 +4,12 @@ the machine has slept."""
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from engine.clock import Clocks
 
 T = TypeVar("T")
 
@@ -43,18 +44,6 @@ class Pauses:
 
     def reset(self) -> None:
         self._next = 0.0
-
-
-class Clocks:
-    """How long it has been since the last look, by the clock that moved most: a snapshot stops the steady one."""
-
-    def __init__(self, steady: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
-        self._now = steady, wall
-        self._last = steady(), wall()
-
-    def passed(self) -> float:
-        last, self._last = self._last, (self._now[0](), self._now[1]())
-        return max(abs(now - before) for now, before in zip(self._last, last, strict=True))
 
 
 @dataclass

@@ -65,7 +65,9 @@ class ElevenLabsVoice:
     @classmethod
     def over_network(cls, settings: SpeechSettings, key: SecretStr) -> ElevenLabsVoice:
         """With an HTTP client, an event loop, a clock and chance of its own."""
-        api = ElevenLabsApi(settings, key, httpx.AsyncClient(), asyncio.sleep, random.SystemRandom().random)
+        # A kept connection may die unnoticed while the machine sleeps, and the wait for a long text is long.
+        client = httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0))
+        api = ElevenLabsApi(settings, key, client, asyncio.sleep, random.SystemRandom().random)
         return cls(settings, api, EventLoopThread("elevenlabs"))
 
     def speak(self, request: SpeechRequest, cancel: CancelToken) -> Utterance:

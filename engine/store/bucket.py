@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from engine.clock import Clocks
 from engine.store.bucket_settings import BucketSettings
 from engine.store.patience import Deadline, Patience, persist
 from engine.store.s3_errors import s3_errors
+
+IDLE_SECONDS = 5.0
+"""After so long without a request connections are made anew: in a process that was frozen meanwhile, or moved, the old
+ones may be dead without a sign, and each would cost a request all the time that it may wait for an answer."""
 
 _CONNECTIONS = 32
 _PAGE = 1000
@@ -18,12 +24,14 @@ _PAGE = 1000
 class Bucket:
     """A bucket, or the part of it whose keys begin with a prefix; ``key`` never holds that prefix here.
 
-    Safe to use from several threads.
+    Safe to use from several threads. ``clocks`` are its own.
     """
 
-    def __init__(self, settings: BucketSettings, patience: Patience) -> None:
+    def __init__(self, settings: BucketSettings, patience: Patience, clocks: Clocks) -> None:
         self.settings = settings
         self.patience = patience
+        self._clocks = clocks
+        self._looking = Lock()
         with s3_errors():
             self._client = _client(settings, patience)
 
@@ -38,7 +46,7 @@ class Bucket:
     def once(self, operation: str, key: str, **parameters: Any) -> dict[str, Any]:
         """The answer to one request about an object. Raises the classes of s3_errors and engine.errors."""
         with s3_errors():
-            answer: dict[str, Any] = getattr(self._client, operation)(
+            answer: dict[str, Any] = getattr(self._connected(), operation)(
                 Bucket=self.settings.name, Key=self.settings.prefix + key, **parameters
             )
         return answer
@@ -59,7 +67,7 @@ class Bucket:
 
         def ask() -> dict[str, Any]:
             with s3_errors():
-                answer: dict[str, Any] = self._client.list_objects_v2(
+                answer: dict[str, Any] = self._connected().list_objects_v2(
                     Bucket=self.settings.name, Prefix=self.settings.prefix + prefix, **parameters
                 )
             return answer
@@ -72,6 +80,14 @@ class Bucket:
         expires_in = self.settings.presign_ttl_seconds if seconds is None else seconds
         with s3_errors():
             return str(self._client.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_in))
+
+    def _connected(self) -> Any:
+        """The client, none of whose connections has lain unused for IDLE_SECONDS."""
+        with self._looking:
+            if self._clocks.passed() > IDLE_SECONDS:
+                # Requests that are under way keep theirs.
+                self._client.close()
+        return self._client
 
 
 def _client(settings: BucketSettings, patience: Patience) -> Any:

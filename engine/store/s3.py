@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+from engine.clock import Clocks
 from engine.errors import ConfigurationError, InternalError
 from engine.store.bucket import Bucket
 from engine.store.bucket_settings import BucketSettings
@@ -34,8 +35,10 @@ class S3Store:
     then.
     """
 
-    def __init__(self, settings: BucketSettings, patience: Patience | None = None) -> None:
-        self._bucket = Bucket(settings, patience or Patience())
+    def __init__(
+        self, settings: BucketSettings, patience: Patience | None = None, clocks: Clocks | None = None
+    ) -> None:
+        self._bucket = Bucket(settings, patience or Patience(), clocks or Clocks())
         self._proving = Lock()
         self._etag_form: str | None = None
 

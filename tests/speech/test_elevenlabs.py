@@ -32,6 +32,7 @@ from engine.speech.event_loop import EventLoopThread
 from engine.speech.settings import SpeechSettings
 from engine.speech.voice import Samples, SpeechPiece, SpeechRequest, Utterance, VoiceSettings, Word
 from tests.servers.elevenlabs import CHARACTER_SECONDS, CHARACTERS_A_LINE, Behaviour, ElevenLabsServer
+from tests.servers.wire import wire
 
 KEY = "sk_a1b2c3d4e5f6"
 TEXT = 'He said: "Hello, 2026!" — and the café was open until late that night.'
@@ -441,3 +442,18 @@ def test_closing_the_voice_ends_what_speaks(rig: Rig) -> None:
     with pytest.raises(Interrupted):
         list(pieces)
     assert until(rig.server.hung_up.is_set)
+
+
+def test_no_utterance_goes_over_a_connection_of_an_earlier_one(server: ElevenLabsServer) -> None:
+    """It may have died unnoticed while the machine slept, and would be waited for as long as for a long text."""
+    with wire(server.base_url) as line:
+        settings = SpeechSettings.model_validate({"elevenlabs_base_url": line.address})
+        voice = ElevenLabsVoice.over_network(settings, SecretStr(KEY))
+        try:
+            spoken(voice)
+            line.deafen()
+            begin = time.monotonic()
+            spoken(voice)
+            assert time.monotonic() - begin < 10
+        finally:
+            voice.close()

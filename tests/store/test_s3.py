@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 
+from engine.clock import Clocks
 from engine.errors import ConfigurationError, InternalError
 from engine.outages import StorageFull, StorageUnavailable
+from engine.store.bucket import IDLE_SECONDS
 from engine.store.bucket_settings import BucketSettings
 from engine.store.patience import Patience
 from engine.store.s3 import S3Store
 from engine.store.s3_parts import PART_BYTES
 from tests.servers.endpoint import SECRET_ACCESS_KEY, S3Endpoint
 from tests.servers.faulty_proxy import Fault, FaultyProxy, faulty_proxy
+from tests.servers.wire import wire
 from tests.store.contract import PieceStream, StoreContract
 from tests.store.racers import OpenStore
 
@@ -238,6 +241,22 @@ def test_a_server_that_never_answers_is_an_outage_in_time(settings: BucketSettin
         patience = replace(QUICK, operation=0.5, read=0.3)
         with pytest.raises(StorageUnavailable):
             S3Store(settings.model_copy(update={"endpoint_url": url}), patience).head("a")
+
+
+@pytest.mark.parametrize("clock", [0, 1], ids=["steady", "wall"])
+def test_connections_that_lay_unused_are_not_used_again(radosgw: S3Endpoint, clock: int) -> None:
+    """Neither clock's alone: a snapshot stops the steady one."""
+    times = [10.0, 1_000.0]
+    with wire(radosgw.url) as line:
+        settings = radosgw.settings().model_copy(update={"endpoint_url": line.address})
+        store = S3Store(settings, Patience(read=8.0), Clocks(lambda: times[0], lambda: times[1]))
+        store.put("a", b"1")
+        line.deafen()
+        times[clock] += IDLE_SECONDS + 1
+        begun = time.monotonic()
+        assert [info.key for info in store.list("")] == ["a"]
+        assert store.get("a") is not None
+        assert time.monotonic() - begun < 4
 
 
 @pytest.mark.parametrize(
