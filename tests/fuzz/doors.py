@@ -1,0 +1,5 @@
+"""The doors, by the names of their modules; each has a ``DOOR``."""
+
+from __future__ import annotations
+
+DOORS: tuple[str, ...] = ()

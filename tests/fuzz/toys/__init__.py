@@ -1,0 +1,1 @@
+"""Doors whose cases do to their process what the frame has to notice."""
