@@ -44,9 +44,13 @@ class Endpoint:
 
     def ended(self, job_id: str, seconds: float = SECONDS) -> dict[str, Any]:
         """The job once it has ended."""
-        answer = self._get(f"/status-sync/{job_id}?wait={seconds * 1000:.0f}")
+        answer = self.waited(job_id, seconds)
         assert answer["status"] not in ("IN_QUEUE", "IN_PROGRESS"), answer
         return answer
+
+    def waited(self, job_id: str, seconds: float = SECONDS) -> dict[str, Any]:
+        """The job once it has ended, or as it is after so many seconds, ``SECONDS`` at most."""
+        return self._get(f"/status-sync/{job_id}?wait={seconds * 1000:.0f}")
 
     def output(self, job_input: Any) -> dict[str, Any]:
         """The output of a job that has to succeed."""

@@ -110,12 +110,12 @@ class QueuedJob:
 
 
 class QueueJobs:
-    """All jobs of one endpoint, and who waits for a change of them."""
+    """All jobs of one endpoint, and who waits for a change of them. ``workers``: when each first asked for a job."""
 
     def __init__(self) -> None:
         self.jobs: dict[str, QueuedJob] = {}
         self.pings: list[Ping] = []
-        self.workers: set[str] = set()
+        self.workers: dict[str, float] = {}
         self.retried = 0
         self._stops: dict[str, list[str]] = {}
         self._polls = 0
@@ -132,7 +132,7 @@ class QueueJobs:
 
     async def take(self, worker: str, most: int, hold: float) -> list[dict[str, Any]]:
         """Up to ``most`` jobs for the worker, as soon as there is one; none after ``hold`` seconds."""
-        self.workers.add(worker)
+        self.workers.setdefault(worker, time.monotonic())
         await self._tell()
         begun = self._polls
         return await self._until(lambda: self._hand_out(worker, most) if begun == self._polls else [], hold) or []
@@ -181,7 +181,7 @@ class QueueJobs:
         """The answer of /health."""
         statuses = [job.status for job in self.jobs.values()]
         busy = {job.worker for job in self.jobs.values() if job.status == "IN_PROGRESS"}
-        idle = len(self.workers - busy)
+        idle = len(self.workers.keys() - busy)
         return {
             "jobs": {
                 "completed": statuses.count("COMPLETED"),

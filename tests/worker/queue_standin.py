@@ -87,6 +87,14 @@ class QueueStandIn:
         """The workers that were given the job, in order."""
         return tuple(self._queue.jobs[job_id].handed_to)
 
+    def jobs(self) -> tuple[QueuedJob, ...]:
+        """Every job that the queue has, in order of submission, as they go on: to be looked at, not to be changed."""
+        return tuple(self._queue.jobs.values())
+
+    def first_asked(self, worker: str) -> float | None:
+        """When the worker asked for a job for the first time (time.monotonic()); None: not yet."""
+        return self._queue.workers.get(worker)
+
     def pings(self) -> tuple[Ping, ...]:
         return tuple(self._queue.pings)
 
