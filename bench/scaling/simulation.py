@@ -14,7 +14,7 @@ from bench.scaling.accounts import Accounts, settled
 from bench.scaling.arrivals import Arrivals, Pattern, arrivals
 from bench.scaling.callers import Callers
 from bench.scaling.live_endpoint import Lived, LiveEndpoint, Look
-from bench.scaling.measured import Measured, MeasuredJob
+from bench.scaling.measured import Measured, MeasuredJob, MeasuredRun
 from bench.scaling.rule import Rule
 from bench.scaling.visits import visits
 from builder.default_avatar import build
@@ -99,6 +99,19 @@ class Simulated:
             concurrency=SHIPPED_CONCURRENCY,
             store_requests=self.store_requests,
             machine=tuple(machine),
+            run=self._run(),
+        )
+
+    def _run(self) -> MeasuredRun:
+        workload = self.workload
+        return MeasuredRun(
+            seconds=workload.seconds,
+            pattern=workload.pattern,
+            seed=workload.seed,
+            avatars=workload.avatars,
+            rule=workload.rule,
+            waits=tuple(round(seconds, 3) for seconds in self.waits),
+            paid=self.paid,
         )
 
 
