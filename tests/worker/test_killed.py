@@ -67,11 +67,13 @@ class Chain:
         return output
 
     def record(self, job_id: str) -> dict[str, Any]:
-        settings = self.bucket.settings
-        client = self.bucket.server.client()
-        body = client.get_object(Bucket=settings.name, Key=f"{settings.prefix}jobs/{job_id}.json")["Body"].read()
-        record: dict[str, Any] = json.loads(body)
+        record: dict[str, Any] = json.loads(self.body(f"jobs/{job_id}.json"))
         return record
+
+    def body(self, key: str) -> bytes:
+        settings = self.bucket.settings
+        found = self.bucket.server.client().get_object(Bucket=settings.name, Key=settings.prefix + key)
+        return bytes(found["Body"].read())
 
 
 @pytest.fixture(scope="module")
@@ -189,18 +191,54 @@ def assert_single_result(chain: Chain, before: dict[str, str], job_id: str, outp
         assert sum(1 for _ in video.decode(video=0)) == output["frames"]
 
 
-def test_an_avatar_whose_preparation_was_killed_is_prepared_by_the_next(chain: Chain) -> None:
+@pytest.mark.parametrize(
+    ("action", "name"),
+    [
+        ("create_session", "{prefix}sessions/"),
+        ("generate", "/avatars/"),
+        ("create_session", "/refs/"),
+    ],
+)
+def test_a_preparation_that_was_killed_is_done_by_the_next(chain: Chain, action: str, name: str) -> None:
     before = chain.bucket.stored()
-    avatar = talking_head(chain.folder / "own.mp4", 20)
-    held = HeldAnswer.to_put(chain.proxy, "/avatars/")
-    job_id = chain.endpoint.run({"text": "A face of my own.", "avatar_video_path": str(avatar)})
+    avatar = talking_head(chain.folder / f"own{len(chain.workers)}.mp4", 20 + len(chain.workers))
+    held = HeldAnswer.to_put(chain.proxy, name.format(prefix=chain.bucket.settings.prefix))
+    words = {"text": "A face of my own."} if action == "generate" else {}
+    job_id = chain.endpoint.run({"action": action, "avatar_video_path": str(avatar), **words})
+    with ExitStack() as after:
+        after.callback(held.go_on.set)
+        assert held.waits.wait(20)
+        output = chain.handed_on(job_id)
+    if action == "generate":
+        assert_single_result(chain, before, job_id, output)
+    assert_prepared_once(chain, before, output["session_id"])
+
+
+def assert_prepared_once(chain: Chain, before: dict[str, str], session_id: str) -> None:
+    """What the killed worker had stored of the face lies beside it, and is referred to by nothing."""
+    assert chain.endpoint.output({"action": "status", "session_id": session_id})["status"] == "ready"
+    new = chain.bucket.stored().keys() - before.keys()
+    assert [key for key in new if key.startswith("sessions/")] == [f"sessions/{session_id}.json"]
+    assert len([key for key in new if key.endswith("/manifest.json")]) == 1
+    assert [key.rpartition("/")[2] for key in new if "/refs/" in key] == [session_id]
+    assert chain.endpoint.output({"session_id": session_id, "text": "It speaks."})["frames"]
+
+
+def test_a_stream_whose_worker_was_killed_begins_anew_and_is_whole(chain: Chain, session: str) -> None:
+    before = chain.bucket.stored()
+    held = HeldAnswer.to_put(chain.proxy, "part-00001")
+    job_id = chain.endpoint.run({"session_id": session, "text": "Killed while it is watched.", "stream": True})
     with ExitStack() as after:
         after.callback(held.go_on.set)
         assert held.waits.wait(20)
         output = chain.handed_on(job_id)
     assert_single_result(chain, before, job_id, output)
-    status = chain.endpoint.output({"action": "status", "session_id": output["session_id"]})
-    assert status["status"] == "ready"
+    streamed = sorted(key for key in chain.bucket.stored("streams/") if key not in before)
+    state = json.loads(chain.body(streamed.pop()))
+    assert (state["state"], {key.split("/")[2] for key in streamed}) == ("done", {state["run"]})
+    pieces = [chain.body(key) for key in streamed if "init" in key or "part" in key]
+    with av.open(io.BytesIO(b"".join(pieces)), "r") as video:
+        assert sum(1 for _ in video.decode(video=0)) == output["frames"]
 
 
 def test_a_store_that_is_away_in_the_middle_costs_its_time_alone(chain: Chain, session: str) -> None:
