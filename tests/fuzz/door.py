@@ -27,8 +27,8 @@ class Ground(Protocol):
         """A case, of ``random`` alone."""
         ...
 
-    def run(self, case: bytes) -> None:
-        """Take the case through the real product.
+    def run(self, case: bytes) -> str | None:
+        """Take the case through the real product; None when it was taken, or the code that the product answers with.
 
         Raises EngineError where the product refuses it, and AssertionError where the product did what it must not.
         """
@@ -70,11 +70,10 @@ def case_of(door: Door, ground: Ground, seed: int, number: int) -> bytes:
 def judged(ground: Ground, case: bytes) -> Verdict:
     """What became of the case. An InternalError is a defect by its own definition, unless it is a more special one."""
     try:
-        ground.run(case)
+        return Verdict(ground.run(case) or TAKEN)
     except EngineError as error:
         if type(error) is InternalError:
             return Verdict(None, traceback.format_exc())
         return Verdict(error.code)
     except Exception:  # noqa: BLE001  # What nobody foresaw is what this looks for.
         return Verdict(None, traceback.format_exc())
-    return Verdict(TAKEN)
