@@ -35,20 +35,21 @@ SEED = 1
 def run(workload: Workload, out: Path) -> int:
     """Simulate, print the report and leave the files in ``out``; the exit code."""
     began = datetime.now(UTC)
-    rows = [*describe(began).rows(), f"{_load()} at the start"]
+    rows = (*describe(began).rows(), f"{_load()} at the start")
     print("\n".join(["# Simulated", "", *(f"- {row}" for row in rows)]), end="\n\n", flush=True)
     found = simulate(workload)
-    rows.append(f"{_load()} at the end")
-    out.mkdir(parents=True, exist_ok=True)
-    _leave(found, rows, out)
     print(table(found).markdown(), end="\n\n")
-    print(f"Took {(datetime.now(UTC) - began).total_seconds():.0f} s; {rows[-1]}.\n\n{verdict(found)}")
-    return 0 if found.accounts.are_right else 1
+    print(f"Took {(datetime.now(UTC) - began).total_seconds():.0f} s; {_load()} at the end.", end="\n\n")
+    return leave(found, rows, out)
 
 
-def _leave(found: Simulated, rows: Sequence[str], out: Path) -> None:
-    (out / "simulate.json").write_text(found.measured(rows).model_dump_json(indent=1) + "\n")
+def leave(found: Simulated, machine: Sequence[str], out: Path) -> int:
+    """Write the files and say how every job ended; 1 if one was lost or doubled."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "simulate.json").write_text(found.measured(machine).model_dump_json(indent=1) + "\n")
     draw(found, out / "simulate.png")
+    print(verdict(found))
+    return 0 if found.accounts.are_right else 1
 
 
 def _load() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from bench.scaling.callers import Callers
 from bench.scaling.live_endpoint import Lived, LiveEndpoint, Look
 from bench.scaling.measured import Measured, MeasuredJob, MeasuredRun
 from bench.scaling.rule import Rule
-from bench.scaling.visits import visits
+from bench.scaling.visits import Habits, visits
 from builder.default_avatar import build
 from engine.settings import Settings
 from tests.worker.endpoint import Endpoint
@@ -36,6 +36,7 @@ class Workload:
     pattern: Pattern
     rule: Rule
     seed: int
+    habits: Habits = field(default_factory=Habits)
     avatars: int = 4
     side: int = 256
 
@@ -108,6 +109,7 @@ class Simulated:
             seconds=workload.seconds,
             pattern=workload.pattern,
             seed=workload.seed,
+            habits=workload.habits,
             avatars=workload.avatars,
             rule=workload.rule,
             waits=tuple(round(seconds, 3) for seconds in self.waits),
@@ -120,7 +122,7 @@ def simulate(workload: Workload) -> Simulated:
     came = arrivals(workload.pattern, workload.seconds, workload.seed)
     with TemporaryDirectory() as folder, QueueStandIn() as queue:
         ground = Ground(Path(folder), Path(folder) / "avatars" / "0.mp4").make()
-        planned = visits(came.at, _avatars(ground, workload), workload.seed)
+        planned = visits(came.at, _avatars(ground, workload), workload.habits, workload.seed)
         endpoint = Endpoint(queue)
         opened = time.monotonic()
         with LiveEndpoint(workload.rule, queue, ground) as live, Callers(endpoint, planned) as callers:

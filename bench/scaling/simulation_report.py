@@ -8,7 +8,6 @@ from statistics import median
 import numpy as np
 
 from bench.scaling.simulation import SHIPPED_CONCURRENCY, Simulated
-from bench.scaling.visits import LONGEST, SHORTEST
 from bench.table import Table
 
 SHARES = (50, 95, 99)
@@ -66,13 +65,13 @@ def _of_accounts(found: Simulated) -> Iterator[tuple[str, str]]:
 
 def _notes(found: Simulated) -> Iterator[str]:
     workload, rule = found.workload, found.workload.rule
-    pattern = workload.pattern
+    pattern, habits = workload.pattern, workload.habits
     yield (
         f"{len(found.arrivals.at)} callers in {workload.seconds:g} s, by a Poisson process of {pattern.rate:g} a "
         f"second with seed {workload.seed}, {pattern.times:g} times that in {len(found.arrivals.bursts)} bursts of "
         f"{pattern.lasting:g} s; each makes a session with one of {workload.avatars} avatars of {workload.side}x"
-        f"{workload.side} or a little more, and then one video after another of {SHORTEST} to {LONGEST} s of speech, "
-        "half from texts and half from recordings."
+        f"{workload.side} or a little more, and then 1 to {habits.most_videos} videos, one after another, of "
+        f"{habits.shortest} to {habits.longest} s of speech, half from texts and half from recordings."
     )
     yield (
         f"Every worker is a process of the real SDK with {SHIPPED_CONCURRENCY} jobs at a time, as shipped. A worker "

@@ -11,12 +11,16 @@ from typing import Any
 from bench.passage import text_of
 from bench.recording import mp3_base64
 
-SHORTEST, LONGEST = 2, 10
-"""Of what is spoken, in seconds; every length between is as likely."""
 
-MOST_VIDEOS = 4
-PAUSE = 2.0
-"""Seconds from a result to the caller's next job, on average."""
+@dataclass(frozen=True)
+class Habits:
+    """A session makes one to ``most_videos`` videos, each number as likely, of ``shortest`` to ``longest`` seconds of
+    speech. From a result to the caller's next job it is ``pause`` seconds on average."""
+
+    most_videos: int = 4
+    shortest: int = 2
+    longest: int = 10
+    pause: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,25 +39,25 @@ class Visit:
     jobs: tuple[Asked, ...]
 
 
-def visits(begins: Sequence[float], avatars: Sequence[str], seed: int) -> tuple[Visit, ...]:
+def visits(begins: Sequence[float], avatars: Sequence[str], habits: Habits, seed: int) -> tuple[Visit, ...]:
     """A visit for each beginning, the same for the same seed: a session with one of the avatars, by their paths, and
-    then one to MOST_VIDEOS videos, of a text or of the caller's own recording."""
+    then its videos, of a text or of the caller's own recording."""
     random = Random(seed)
-    return tuple(_visit(number, begin, avatars, random) for number, begin in enumerate(begins))
+    return tuple(_visit(number, begin, avatars, habits, random) for number, begin in enumerate(begins))
 
 
-def _visit(number: int, begins: float, avatars: Sequence[str], random: Random) -> Visit:
+def _visit(number: int, begins: float, avatars: Sequence[str], habits: Habits, random: Random) -> Visit:
     session = f"visit-{number}"
     create = {"action": "create_session", "session_id": session, "avatar_video_path": random.choice(avatars)}
     videos = (
-        Asked(random.expovariate(1 / PAUSE), {"session_id": session, **_sound(random)})
-        for _ in range(random.randint(1, MOST_VIDEOS))
+        Asked(random.expovariate(1 / habits.pause), {"session_id": session, **_sound(habits, random)})
+        for _ in range(random.randint(1, habits.most_videos))
     )
     return Visit(begins, (Asked(0.0, create), *videos))
 
 
-def _sound(random: Random) -> dict[str, str]:
-    seconds = random.randint(SHORTEST, LONGEST)
+def _sound(habits: Habits, random: Random) -> dict[str, str]:
+    seconds = random.randint(habits.shortest, habits.longest)
     return {"text": text_of(seconds)} if random.random() < 0.5 else {"audio_base64": _recording(seconds)}
 
 
