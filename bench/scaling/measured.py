@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from bench.scaling.arrivals import Pattern
 from bench.scaling.rule import Rule
+from bench.scaling.visits import Habits
 
 
 class MeasuredJob(BaseModel):
@@ -36,6 +37,7 @@ class MeasuredRun(BaseModel):
     seconds: float
     pattern: Pattern
     seed: int
+    habits: Habits = Habits()
     avatars: int
     rule: Rule
     waits: tuple[float, ...]
