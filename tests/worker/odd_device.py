@@ -2,7 +2,8 @@
 
 Which avatar a shot is of is told by how many frames the avatar has: there is no memory for one, the device fails at
 another, kills the process at the next, never comes back from one, and takes its time with the last. What is drawn of
-HELD_FRAMES is not finished before a file named GO_ON lies in the worker's folder.
+HELD_FRAMES is not finished before a file named GO_ON lies in the worker's folder. The preparation of ENDLESS_FRAMES
+never ends.
 """
 
 from __future__ import annotations
@@ -16,10 +17,21 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from engine.cancel import CancelToken
 from engine.engine import Engine
 from engine.lipsync.choose import choose_renderer
+from engine.lipsync.options import PreparationOptions
 from engine.lipsync.preview import PreviewDrawing, PreviewLipSync
-from engine.lipsync.renderer import DeviceBroken, DeviceMemoryExhausted, Finish, Shot
+from engine.lipsync.preview_prepare import PreviewPreparer
+from engine.lipsync.renderer import (
+    DeviceBroken,
+    DeviceMemoryExhausted,
+    FaceTrack,
+    Finish,
+    FrameSource,
+    Progress,
+    Shot,
+)
 from engine.settings import read_settings
 from engine.store.choose import choose_store
 from engine.video.i420 import I420
@@ -35,6 +47,7 @@ HANGING_FRAMES = 18
 SLOW_FRAMES = 20
 SLOW_SECONDS = 0.5
 """For one frame of SLOW_FRAMES."""
+ENDLESS_FRAMES = 22
 GO_ON = "go-on"
 
 
@@ -82,12 +95,22 @@ class OddDevice(PreviewLipSync):
         return HeldDrawing(super().begin(shots).pictures, shots)
 
 
+class OddPreparer(PreviewPreparer):
+    def prepare(
+        self, frames: FrameSource, options: PreparationOptions, progress: Progress, cancel: CancelToken
+    ) -> FaceTrack:
+        track = super().prepare(frames, options, progress, cancel)
+        while len(track.boxes) == ENDLESS_FRAMES:
+            time.sleep(1)
+        return track
+
+
 def main() -> int:
     phases = BootPhases(process_age())
     runpod = sdk.load()
     settings = read_settings()
     logs.configure(settings.log_level, os.environ)
-    renderer = replace(choose_renderer(settings), lipsync=OddDevice())
+    renderer = replace(choose_renderer(settings), preparer=OddPreparer(), lipsync=OddDevice())
     engine = Engine.open(settings, choose_store(settings, os.environ), renderer)
     return serve(runpod, settings, engine, phases, os.environ)
 

@@ -14,6 +14,7 @@ from tests.worker.endpoint import Endpoint, error_of
 from tests.worker.odd_device import (
     BREAKING_FRAMES,
     DEADLY_FRAMES,
+    ENDLESS_FRAMES,
     GO_ON,
     HANGING_FRAMES,
     HELD_FRAMES,
@@ -102,7 +103,22 @@ def test_a_hung_stage_ends_its_worker_and_a_slow_one_does_not(
         time.sleep(1.5)
         assert len(queue.pings()) == last_ping, "its heartbeat has to end with it"
     assert not [post for post in queue.posts(job_id) if not post.is_progress]
-    endpoint.cancel(job_id)
+    assert_done_by_another(queue, endpoint, ground, job_id)
+
+
+def test_a_hung_preparation_ends_its_worker_too(queue: QueueStandIn, endpoint: Endpoint, ground: Ground) -> None:
+    with odd_worker(queue, ground, "prepares", STALL_SECONDS=str(STALL_SECONDS)) as worker:
+        job_id = endpoint.run(job(ground, ENDLESS_FRAMES))
+        assert worker.exit_code() == HUNG
+        assert f"The job {job_id} hangs in 'finding the face'" in worker.log()
+    assert_done_by_another(queue, endpoint, ground, job_id)
+
+
+def assert_done_by_another(queue: QueueStandIn, endpoint: Endpoint, ground: Ground, job_id: str) -> None:
+    """By a worker whose device does nothing odd."""
+    queue.hand_out_again(job_id)
+    with Worker(queue, ground, f"after-{job_id[:8]}"):
+        assert endpoint.ended(job_id)["status"] == "COMPLETED"
 
 
 def test_a_device_that_fails_fails_its_job_retryably_and_asks_for_another_worker(
