@@ -140,6 +140,20 @@ def serve(
         threads.close()
 
 
+def unfit(runpod: ModuleType, error: EngineError, environ: Mapping[str, str]) -> int:
+    """Say why the worker can't start, to RunPod too where it waits for one; the exit code."""
+
+    def check() -> None:
+        raise error
+
+    if sdk.mode_of(runpod, sys.argv[1:], environ) is sdk.Mode.QUEUE:
+        sdk.register_checks(runpod, {error.code: check})
+        # Ends the process, since the check fails.
+        runpod.start({"handler": None})
+    sys.stderr.write(f"The worker can't start: {error.message}\n")
+    return 1
+
+
 def main() -> int:
     """Load, warm, and serve until RunPod or the terminal ends it."""
     phases = BootPhases(process_age())
@@ -150,8 +164,7 @@ def main() -> int:
         logs.configure(settings.log_level, os.environ)
         engine = open_engine(settings, os.environ, phases)
     except EngineError as error:
-        sys.stderr.write(f"The worker can't start: {error.message}\n")
-        return 1
+        return unfit(runpod, error, os.environ)
     return serve(runpod, settings, engine, phases, os.environ)
 
 

@@ -51,9 +51,12 @@ def test_a_bucket_configured_in_part_is_no_start(
     queue: QueueStandIn, own_ground: Ground, missing: tuple[str, ...]
 ) -> None:
     given = {name: value for name, value in PARTS.items() if name not in missing}
-    last = failed_start(queue, own_ground, "partial", **given).splitlines()[-1]
-    assert all(name in last for name in missing)
-    assert not [name for name in given if name in last]
+    pod = f"partial{len(missing)}"
+    failed_start(queue, own_ground, pod, **given)
+    [told] = [ping for ping in queue.pings() if ping.worker == pod]
+    assert (told.check, told.reason is None) == ("configuration_error", False)
+    assert all(name in str(told.reason) for name in missing)
+    assert not [name for name in given if name in str(told.reason)]
     assert own_ground.stored() == set()
 
 

@@ -23,6 +23,16 @@ def test_a_scratch_folder_that_is_missing_is_named(queue: QueueStandIn, tmp_path
     assert str(tmp_path) not in log
 
 
+def test_weights_that_are_missing_are_a_failed_check(queue: QueueStandIn, tmp_path: Path, tiny_avatar: Path) -> None:
+    ground, weights = Ground(tmp_path, tiny_avatar).make(), tmp_path / "none"
+    log = failed_start(queue, ground, "bare", RENDERER="musetalk", WEIGHTS_DIR=str(weights))
+    [told] = [ping for ping in queue.pings() if ping.worker == "bare"]
+    assert told.check == "weights_missing"
+    assert told.reason is not None
+    assert "builder.fetch_models" in told.reason
+    assert told.reason in log
+
+
 def test_a_default_avatar_that_is_missing_makes_the_worker_unfit(queue: QueueStandIn, tmp_path: Path) -> None:
     failed_start(queue, Ground(tmp_path, tmp_path / "gone.mp4").make(), "unfit")
     told = [ping for ping in queue.pings() if ping.worker == "unfit"]
