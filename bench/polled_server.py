@@ -9,34 +9,15 @@ import json
 import os
 import sys
 import threading
-from collections import Counter
-from typing import Any, cast
+from typing import cast
 
+from bench.counted_requests import CountedRequests
 from engine.store.choose import choose_store
 from engine.store.protocol import ObjectStore
 from shim.__main__ import serve
 from shim.choose import service_over
 from shim.settings import read_shim_settings
 from shim.warming import listening
-
-
-class CountedRequests:
-    """Any store, whose every call counts as a request."""
-
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        self._counts: Counter[str] = Counter()
-        self._counting = threading.Lock()
-
-    def since_last(self) -> Counter[str]:
-        with self._counting:
-            counts, self._counts = self._counts, Counter()
-        return counts
-
-    def __getattr__(self, name: str) -> Any:
-        with self._counting:
-            self._counts[name] += 1
-        return getattr(self._store, name)
 
 
 def main() -> None:

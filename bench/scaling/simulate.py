@@ -35,7 +35,8 @@ SEED = 1
 def run(workload: Workload, out: Path) -> int:
     """Simulate, print the report and leave the files in ``out``; the exit code."""
     began = datetime.now(UTC)
-    rows = (*describe(began).rows(), f"{_load()} at the start")
+    workers = f"workers: {workload.rule.most} at most, which share the machine with the queue and its callers"
+    rows = (*describe(began).rows(), workers, f"{_load()} at the start")
     print("\n".join(["# Simulated", "", *(f"- {row}" for row in rows)]), end="\n\n", flush=True)
     found = simulate(workload)
     print(table(found).markdown(), end="\n\n")

@@ -31,7 +31,7 @@ RULE = Rule(queue_delay=0.3, idle=0.3, most=2)
 @pytest.fixture(scope="module")
 def found() -> Simulated:
     pattern = Pattern(rate=3, times=1, lasting=1, apart=100)
-    return simulate(Workload(0.8, pattern, RULE, seed=1, habits=HABITS, avatars=1))
+    return simulate(Workload(0.8, pattern, RULE, seed=1, habits=HABITS, avatars=1, side=128))
 
 
 def test_every_job_ends_once(found: Simulated) -> None:

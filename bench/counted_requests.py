@@ -1,0 +1,33 @@
+"""Any store, and how often it was asked for something."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any
+
+from engine.store.protocol import ObjectStore
+
+ASK_NOTHING = frozenset({"url", "presign_put"})
+"""Addresses are made without a request."""
+
+
+class CountedRequests:
+    """Every other call counts as one request, as a bucket would bill it; uploads in parts would be some more."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._counts: Counter[str] = Counter()
+        self._counting = threading.Lock()
+
+    def since_last(self) -> Counter[str]:
+        """By the name of the call."""
+        with self._counting:
+            counts, self._counts = self._counts, Counter()
+        return counts
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ASK_NOTHING:
+            with self._counting:
+                self._counts[name] += 1
+        return getattr(self._store, name)
