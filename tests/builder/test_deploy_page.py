@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -11,14 +12,20 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, cast
 
+import httpx
 import pytest
 
 from builder.deployment import POOLS, TORCH_CUDA, Deployment
 from builder.environment_file import KNOWN, read_environment
+from engine.errors import ConfigurationError
+from engine.store.s3 import S3Store
+from engine.store.s3_parts import PART_BYTES
 from tests.builder.dockerfile import ROOT
 from tests.builder.documented import Block, Shell, blocks_of
 from tests.servers.endpoint import S3Endpoint, make_bucket
+from tests.servers.radosgw import GUEST_ID, GUEST_SECRET
 from tests.servers.runpod_api import KEY, RunPodRest
 from tests.shim.backends import LIMITS, patient_worker
 from tests.shim.server_process import Server
@@ -168,6 +175,54 @@ def test_the_policy_allows_objects_of_one_bucket_and_nothing_else() -> None:
         "s3:AbortMultipartUpload",
     }
     assert all(statement["Resource"].startswith("arn:aws:s3:::my-avatars") for statement in statements)
+
+
+def test_a_key_with_that_policy_is_enough(radosgw: S3Endpoint, tmp_path: Path) -> None:
+    own = make_bucket(radosgw.url, f"policy-{uuid.uuid4().hex[:8]}")
+    guest = {"access_key_id": GUEST_ID, "secret_access_key": GUEST_SECRET}
+    store, other = S3Store(own.settings(prefix="", **guest)), S3Store(own.settings(prefix=""))
+    with pytest.raises(ConfigurationError):
+        store.put("a", b"1")
+    own.client().put_bucket_policy(Bucket=own.bucket, Policy=json.dumps(granted(own.bucket)))
+    # Not only what it has written itself, which is its own.
+    other.put("other", b"0")
+    assert store.get("other") is not None
+    written = store.put_if_absent("a", b"1")
+    assert written is not None
+    assert store.put_if_match("a", b"2", written.etag) is not None
+    assert store.upload("b", io.BytesIO(bytes(PART_BYTES + 1))).size == PART_BYTES + 1
+    with pytest.raises(OSError, match="no more"):
+        store.upload("c", cast(BinaryIO, BreaksOff()))
+    assert store.download("b", tmp_path / "b") is not None
+    assert store.copy("b", "d") is not None
+    assert httpx.get(store.url("a")).content == b"2"
+    assert httpx.put(store.presign_put("e", "text/plain", 1, 60), content=b"5", headers=PLAIN).status_code == 200
+    assert [info.key for info in store.list("")] == ["a", "b", "d", "e", "other"]
+    for key in ("a", "b", "d", "e", "other"):
+        store.delete(key)
+    assert list(store.list("")) == []
+
+
+PLAIN = {"content-type": "text/plain"}
+
+
+class BreaksOff:
+    """A large file whose disk fails behind its first part."""
+
+    _parts = iter([bytes(PART_BYTES)])
+
+    def read(self, size: int) -> bytes:
+        for part in self._parts:
+            return part
+        raise OSError("no more")
+
+
+def granted(bucket: str) -> dict[str, object]:
+    """The page's policy as one of the bucket's, for the guest."""
+    policy = json.loads(json.dumps(configuration("Statement")).replace("my-avatars", bucket))
+    for statement in policy["Statement"]:
+        statement["Principal"] = {"AWS": ["arn:aws:iam:::user/guest"]}
+    return dict(policy)
 
 
 def test_it_holds_no_estimate_in_its_costs() -> None:

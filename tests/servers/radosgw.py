@@ -20,6 +20,10 @@ from tests.servers.endpoint import ACCESS_KEY_ID, SECRET_ACCESS_KEY, S3Endpoint,
 PROGRAMS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "ceph-authtool", "monmaptool", "setpriv")
 READY_SECONDS = 90.0
 
+GUEST_ID = "AKIATESTGUEST"
+GUEST_SECRET = "a-guest-s-secret-that-no-message-may-show"
+"""Of the user `guest`, who has no bucket and may do nothing."""
+
 # Ceph refuses to talk to itself without cephx.
 CONFIGURATION = """
 [global]
@@ -89,9 +93,13 @@ class _Cluster:
         self._daemon("radosgw", "-n", "client.rgw")
         url = f"http://localhost:{self._gateway_port}"
         _wait_for(url)
-        self._run("radosgw-admin", "user", "create", "--uid=tests", "--display-name=tests",
-                  f"--access-key={ACCESS_KEY_ID}", f"--secret-key={SECRET_ACCESS_KEY}")  # fmt: skip
+        self._create_user("tests", ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        self._create_user("guest", GUEST_ID, GUEST_SECRET)
         return url
+
+    def _create_user(self, name: str, key_id: str, secret: str) -> None:
+        self._run("radosgw-admin", "user", "create", f"--uid={name}", f"--display-name={name}",
+                  f"--access-key={key_id}", f"--secret-key={secret}")  # fmt: skip
 
     def _configure(self) -> None:
         for name in ("mon", "osd", "rgw"):
