@@ -39,7 +39,8 @@ def open_container(source: BinaryIO, max_pixels: int) -> InputContainer:
     av.logging.set_level(av.logging.ERROR)
     try:
         with av.logging.Capture() as logs:
-            container = av.open(source, "r", options=options, io_open=_open_nothing)
+            # Nobody reads a file's titles here, and many old ones are not in UTF-8.
+            container = av.open(source, "r", options=options, io_open=_open_nothing, metadata_errors="replace")
     except av.FFmpegError as error:
         raise Refusal(Reason.NOT_MEDIA) from error
     finally:
@@ -58,6 +59,12 @@ def header_seconds(container: InputContainer, stream: Stream) -> float:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else 0.0
+
+
+def demand_decoder(stream: Stream) -> None:
+    """Raises Refusal: NOTHING_DECODES when libav knows no decoder for the stream."""
+    if stream.codec_context is None:
+        raise Refusal(Reason.NOTHING_DECODES)
 
 
 def is_picture_of_its_own(stream: Stream) -> bool:

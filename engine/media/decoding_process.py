@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from engine.media.confine import confine
+from engine.media.source import SourceFile
 from engine.media.wire import Kind, Reason, Refusal, Task, say
 
 Work = Callable[[BinaryIO, Task, int], None]
@@ -22,7 +23,7 @@ def run(work: Work, arguments: list[str]) -> None:
     source, target, task = int(arguments[0]), int(arguments[1]), Task(**json.loads(arguments[2]))
     confine(task.memory_bytes, task.cpu_seconds)
     try:
-        with os.fdopen(source, "rb") as file:
+        with SourceFile(source) as file:
             work(file, task, target)
     except Refusal as refusal:
         say(target, Kind.REFUSAL, refusal.verdict)

@@ -11,7 +11,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from engine.media.container import Frames, header_seconds, is_picture_of_its_own, open_container
+from engine.media.container import Frames, demand_decoder, header_seconds, is_picture_of_its_own, open_container
 from engine.media.graph import Chain, picture_source
 from engine.media.pictures import Normaliser
 from engine.media.tempo import Clock, Tempo, usual_period
@@ -37,6 +37,7 @@ def decode_pictures(source: BinaryIO, task: Task, target: int) -> None:
     """
     with open_container(source, task.max_pixels) as container:
         stream = picture_stream(container)
+        demand_decoder(stream)
         _check_promises(container, stream, task)
         frames = Frames(container, stream)
         clip = _Clip(container, stream, task, target)

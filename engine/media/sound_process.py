@@ -9,7 +9,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from engine.media.container import Frames, header_seconds, open_container
+from engine.media.container import Frames, demand_decoder, header_seconds, open_container
 from engine.media.graph import Chain, sound_source
 from engine.media.riff import is_cut_short
 from engine.media.wire import LARGEST_SOUND, Ending, Kind, Reason, Refusal, SoundHeader, Task, say, send
@@ -26,6 +26,7 @@ def decode_samples(source: BinaryIO, task: Task, target: int) -> None:
     cut_short = is_cut_short(source)
     with open_container(source, 0) as container:
         stream = sound_stream(container)
+        demand_decoder(stream)
         promised = header_seconds(container, stream)
         if promised > task.max_seconds + 0.5:
             raise Refusal(Reason.TOO_LONG, promised)

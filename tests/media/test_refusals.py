@@ -142,6 +142,12 @@ def test_an_mp4_without_any_stream_is_not_called_a_sound(tmp_path: Path) -> None
     assert "holds no picture" in error.message
 
 
+def test_a_codec_that_nobody_knows_is_unsupported(tmp_path: Path) -> None:
+    path = film(tmp_path / "clip.mp4", [gray(90)] * 2)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    assert "unsupported kind" in refusal(path).message
+
+
 def test_a_header_without_frames_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "empty.png"
     path.write_bytes(png_that_claims(128, 96)[:45])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -114,6 +115,22 @@ def test_a_videos_sound_is_heard(tmp_path: Path) -> None:
 def test_a_silent_film_holds_no_sound(tmp_path: Path) -> None:
     with pytest.raises(AudioUnreadable, match="holds no sound"):
         heard(film(tmp_path / "clip.mp4", [gray(90)] * 5))
+
+
+def test_a_codec_that_nobody_knows_is_unsupported(tmp_path: Path) -> None:
+    path = recording(tmp_path / "voice.wav", [tone(0.5)], 8_000, "pcm_s16le")
+    path.write_bytes(path.read_bytes().replace(b"fmt \x10\0\0\0\x01\0", b"fmt \x10\0\0\0\x99\x99"))
+    with pytest.raises(AudioUnreadable, match="unsupported kind"):
+        heard(path)
+
+
+def test_a_title_that_is_not_in_utf_8_is_no_hindrance(tmp_path: Path) -> None:
+    """As old recorders write it, in Latin-1."""
+    title = struct.pack("<4sI4s4sI", b"LIST", 18, b"INFO", b"INAM", 6) + "Prénom".encode("latin-1")
+    path = recording(tmp_path / "voice.wav", [tone(0.5, 8_000)], 8_000, "pcm_s16le")
+    path.write_bytes(path.read_bytes() + title)
+    samples, _ = heard(path)
+    assert len(samples) == 24_000
 
 
 @pytest.mark.parametrize("content", [b"", b"not sound at all " * 40, b"RIFF\x24\0\0\0WAVEfmt "])
