@@ -21,8 +21,10 @@ from engine.avatar.frames import AvatarFrames
 from engine.avatar.manifest import FRAMES, THUMBNAIL, TRACK, Manifest, measure
 from engine.avatar.memory import AvatarMemory, HeldAvatar, OpenedBundle
 from engine.avatar.track_file import TrackShape, read_track
+from engine.errors import BundleDamaged
 from engine.lipsync.renderer import FaceTrack
 from engine.video.compose import Alpha
+from engine.video.intra import FrameDamaged, IntraReader
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,7 @@ def place_parts(manifest: Manifest, folder: Path, target: Path) -> None:
 def open_bundle(manifest: Manifest, lease: Lease, memory: AvatarMemory) -> PreparedAvatar:
     """The bundle in the lease's folder, whose checksums have been verified: read, unless ``memory`` holds it.
 
-    Raises BundleDamaged when the track contradicts the manifest or itself.
+    Raises BundleDamaged when the track contradicts the manifest or itself, or the first frame the manifest.
     """
     held = memory.open(manifest.name, lambda: _read(manifest, lease.folder))
     return PreparedAvatar(manifest.key, manifest, lease.folder / FRAMES, held, memory, lease)
@@ -91,7 +93,14 @@ def open_bundle(manifest: Manifest, lease: Lease, memory: AvatarMemory) -> Prepa
 
 def _read(manifest: Manifest, folder: Path) -> OpenedBundle:
     shape = TrackShape(manifest.frames, manifest.width, manifest.height, manifest.parts[FRAMES].bytes)
-    return OpenedBundle(*read_track(folder / TRACK, shape, manifest.face.face()))
+    track, index = read_track(folder / TRACK, shape, manifest.face.face())
+    # Only the frames know their size; the manifest has no checksum of its own.
+    with IntraReader(folder / FRAMES, index) as frames:
+        try:
+            frames.frame(0)
+        except FrameDamaged as error:
+            raise BundleDamaged("The avatar's first frame is not what the manifest says.") from error
+    return OpenedBundle(track, index)
 
 
 def _size(path: Path) -> int | None:

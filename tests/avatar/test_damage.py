@@ -89,6 +89,11 @@ def with_an_odd_width(store: LocalStore, manifest: Manifest) -> None:
     change_manifest(store, manifest, width=95)
 
 
+def with_another_width(store: LocalStore, manifest: Manifest) -> None:
+    """Every checksum and the track still fit."""
+    change_manifest(store, manifest, width=manifest.width + 2)
+
+
 def garbage(store: LocalStore, manifest: Manifest) -> None:
     store.put(manifest_key(manifest), b"\xff{not json")
 
@@ -97,7 +102,7 @@ def nothing(store: LocalStore, manifest: Manifest) -> None:
     store.put(manifest_key(manifest), b"")
 
 
-OF_PARTS: list[Damage] = [truncate, flip, empty, remove, forge_track, count_frames_wrong]
+OF_PARTS: list[Damage] = [truncate, flip, empty, remove, forge_track, count_frames_wrong, with_another_width]
 OF_MANIFESTS: list[Damage] = [
     of_another_version,
     of_another_avatar,
