@@ -16,6 +16,8 @@ from engine.media.wire import LARGEST_SOUND, Ending, Kind, Reason, Refusal, Soun
 from engine.timebase import PLAYED_RATE
 
 SAMPLE_BYTES = 2
+HIGHEST_RATE = 3_072_000
+"""Samples a second: four times the highest of any recorder. Beyond it, libswresample makes filters for minutes."""
 
 
 def decode_samples(source: BinaryIO, task: Task, target: int) -> None:
@@ -65,6 +67,8 @@ def played(frames: Frames) -> Iterator[bytes]:
 
 def _chain(frame: av.AudioFrame) -> Chain:
     """Channels are averaged in floating point before libswresample changes the rate, rounds and clips."""
+    if frame.sample_rate > HIGHEST_RATE:
+        raise Refusal(Reason.NOTHING_DECODES)
     channels = frame.layout.nb_channels
     mean = "+".join(f"{1 / channels:.9f}*c{channel}" for channel in range(channels))
     filters = (
