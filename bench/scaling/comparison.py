@@ -15,7 +15,7 @@ from bench.scaling.resampled import InOrder, Resampled
 from bench.scaling.visits import visits
 from bench.table import Table
 
-DRAWS = 100
+DRAWS = 50
 """How often the model goes through the run, each time with other times from the measured ones."""
 
 
@@ -34,7 +34,7 @@ def table(measured: Measured, run: MeasuredRun) -> Table:
     in_order = _course(measured, run, InOrder(measured), planned)
     drawn = [_course(measured, run, Resampled(measured, f"draw {draw}"), planned) for draw in range(DRAWS)]
     return Table(
-        title=f"Real workers and the model of the same run, up to {run.rule.most} workers",
+        title=f"Real workers, {run.rule.most} at most, and the model of the same run",
         columns=("", "measured", "model, times in order", "times drawn: median", "5 % below", "5 % above"),
         rows=tuple(_cells(row, in_order, drawn) for row in _rows(measured, run)),
         notes=(

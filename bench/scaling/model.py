@@ -26,13 +26,17 @@ from bench.table import Table
 from bench.workplace import ROOT
 
 MEASURED = ROOT / "bench" / "scaling" / "measured.json"
+"""Of one worker, with the machine to itself but for the queue and the callers: its jobs are not slowed by others'."""
+SHARED = ROOT / "bench" / "scaling" / "measured_four_workers.json"
+"""Of several workers on one machine: only compared with, since they slowed each other."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """``sessions`` an hour where the load is the same in all rows."""
+    """``sessions`` an hour where the load is the same in all rows. runs: that the model is compared with."""
 
     measured: Path = MEASURED
+    runs: tuple[Path, ...] = (MEASURED, SHARED)
     sessions: float = 3000.0
     rule: Rule = field(default_factory=lambda: Rule(most=20))
     seed: int = 1
@@ -51,8 +55,7 @@ class Found:
 
     def tables(self) -> Iterator[Table]:
         measured, rule = self.model.measured, self.asked.rule
-        if measured.run is not None:
-            yield comparison.table(measured, measured.run)
+        yield from (comparison.table(each, each.run) for each in map(read, self.asked.runs) if each.run is not None)
         yield self.workers.table()
         yield self.grown.table()
         yield burden.table(self.grown, measured)
@@ -62,9 +65,13 @@ class Found:
             yield dollars.table(self.grown, self.asked.card, measured)
 
 
-def found(asked: Asked) -> Found:
+def read(path: Path) -> Measured:
     """Raises what pydantic and the file system say of a file that isn't there or isn't Measured."""
-    model = Model(Measured.model_validate_json(asked.measured.read_bytes()), asked.seed)
+    return Measured.model_validate_json(path.read_bytes())
+
+
+def found(asked: Asked) -> Found:
+    model = Model(read(asked.measured), asked.seed)
     workers = by_workers(model, load_of(asked.sessions), asked.rule)
     return Found(asked, model, workers, by_load(model, asked.rule))
 
@@ -85,7 +92,7 @@ def main(arguments: Sequence[str]) -> None:
 def parsed(arguments: Sequence[str]) -> Asked:
     parser = argparse.ArgumentParser(prog="python -m bench.scaling.model", description="Model an endpoint.")
     add, default = parser.add_argument, Asked()
-    add("--measured", type=Path, default=default.measured, help="a JSON file of bench/scaling/measured.py's Measured")
+    add("--measured", type=Path, help="a JSON file of bench/scaling/measured.py's Measured")
     add("--sessions", type=float, default=default.sessions, help="an hour, where the load is the same in all rows")
     add("--queue-delay", type=float, default=default.rule.queue_delay, help="seconds")
     add("--idle-seconds", type=float, default=default.rule.idle)
@@ -96,7 +103,15 @@ def parsed(arguments: Sequence[str]) -> Asked:
     add("--plot", type=Path, help="where to leave the plot, a PNG")
     given = parser.parse_args(arguments)
     rule = Rule(given.queue_delay, given.idle_seconds, given.workers_min, given.workers_max)
-    return Asked(given.measured, given.sessions, rule, given.seed, given.card, given.plot)
+    return Asked(
+        measured=given.measured or default.measured,
+        runs=(given.measured,) if given.measured else default.runs,
+        sessions=given.sessions,
+        rule=rule,
+        seed=given.seed,
+        card=given.card,
+        plot=given.plot,
+    )
 
 
 def _card(name: str) -> Card:

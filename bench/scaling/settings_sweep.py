@@ -68,7 +68,7 @@ def alone(found: Sequence[Turned], rule: Rule) -> Table:
 def together(model: Model, load: Load, rule: Rule, delays: Sequence[float] = DELAYS) -> Table:
     """95 of 100 jobs' waiting, and what is paid for it, at each pair of queue delay and idle timeout."""
     return Table(
-        title=f"The two settings to turn, {load.sessions:,.0f} sessions an hour: wait p95 in s / worker s a video s",
+        title=f"Queue delay and idle timeout, {load.sessions:,.0f} sessions an hour: wait p95, s / worker s a video s",
         columns=("queue delay, s", *(f"idle timeout {idle} s" for idle in IDLES)),
         rows=tuple(
             (f"{delay}", *(_pair(model.figures(load, _with(rule, queue_delay=delay, idle=idle))) for idle in IDLES))
