@@ -11,7 +11,10 @@ RECORD_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def record_id_of(queue_id: str) -> str:
     """The id of the record of the job ``queue_id``: the same, unless no record can have it."""
-    return queue_id if RECORD_ID.fullmatch(queue_id) else hashlib.sha256(queue_id.encode()).hexdigest()
+    if RECORD_ID.fullmatch(queue_id):
+        return queue_id
+    # JSON can write half a surrogate pair.
+    return hashlib.sha256(queue_id.encode(errors="surrogatepass")).hexdigest()
 
 
 def session_of_job(job_id: str) -> str:
