@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from engine.errors import InternalError
+from engine.reading import read_as
 from engine.schemas import HealthReply
 from engine.store.protocol import ObjectStore
 
@@ -52,12 +52,7 @@ def write_boot_record(store: ObjectStore, record: BootRecord) -> None:
 
 
 def newest_boot_record(store: ObjectStore) -> BootRecord | None:
-    """The one that was written last; None when there is none. Raises InternalError when it can't be read."""
+    """The one that was written last; None when there is none. Raises RecordDamaged when it can't be read."""
     newest = max(store.list(f"{FOLDER}/"), key=lambda info: info.modified, default=None)
     found = None if newest is None else store.get(newest.key)
-    if found is None:
-        return None
-    try:
-        return BootRecord.model_validate_json(found.body)
-    except ValidationError as error:
-        raise InternalError(f"The record {found.info.key} can't be read: delete it or put it right.") from error
+    return None if found is None else read_as(BootRecord, found)

@@ -41,6 +41,7 @@
     - WeightsDamaged                weights_damaged
     - InternalError                 internal_error
       - BundleDamaged               internal_error
+      - RecordDamaged               internal_error
     - ResultTooLarge                result_too_large
     - ResultRefused                 result_refused
     - KeepsCrashing                 keeps_crashing
@@ -313,6 +314,10 @@ class InternalError(OperatorError):
 
 class BundleDamaged(InternalError):
     """A prepared avatar's files are missing, altered or contradict each other: it has to be prepared anew."""
+
+
+class RecordDamaged(InternalError):
+    """A record in the store is not what was written there: it has to be deleted or put right."""
 
 
 class ResultTooLarge(OperatorError):

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from engine.cancel import CancelToken
+from engine.errors import RecordDamaged
 from engine.purchase import buying
+from engine.reading import read_as
 from engine.speech.recorded import read_pieces
 from engine.speech.voice import SpeechPiece, Utterance, Word
 from engine.store.protocol import ObjectStore
+
+SAMPLE_BYTES = 2
+
+log = logging.getLogger(__name__)
 
 
 class KeptWord(BaseModel):
     """A word with its times in seconds."""
 
     text: str
-    start: float
-    end: float
+    start: float = Field(ge=0, allow_inf_nan=False)
+    end: float = Field(ge=0, allow_inf_nan=False)
 
 
 class SpeechNote(BaseModel):
@@ -73,10 +80,19 @@ class KeptSpeech:
         return f"{self.folder}/note.json"
 
     def _recall(self, file: Path) -> SpeechNote | None:
+        """The note, with the sound in ``file``; None where nothing is kept, or what is can't be read."""
         found = self.store.get(self._note_key)
         if found is None or self.store.download(self._sound_key, file) is None:
             return None
-        return SpeechNote.model_validate_json(found.body)
+        try:
+            note = read_as(SpeechNote, found)
+        except RecordDamaged as error:
+            log.error("Speech is bought again: %s", error.message)
+            return None
+        if file.stat().st_size % SAMPLE_BYTES:
+            log.error("Speech is bought again: %s holds half a sample.", self._sound_key)
+            return None
+        return note
 
     def _keep(self, utterance: Utterance, file: Path, words: tuple[Word, ...]) -> None:
         kept = [KeptWord(text=word.text, start=word.start, end=word.end) for word in words]

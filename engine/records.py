@@ -17,12 +17,14 @@ from datetime import datetime, timedelta
 from random import SystemRandom
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from engine.errors import InternalError, InvalidInput
+from engine.errors import InternalError, InvalidInput, RecordDamaged
 from engine.outages import Overloaded
 from engine.owner_index import Entry, OwnerIndex
-from engine.schemas import AvatarInfo
+from engine.reading import damaged, read_as
+from engine.record_values import KeyPart, Moment, ToldFailure
+from engine.schemas import AvatarInfo, Generated
 from engine.store.protocol import ObjectStore, StoredObject
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -44,10 +46,10 @@ class Record(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    heartbeat: AwareDatetime
-    created: AwareDatetime
-    updated: AwareDatetime
-    claimed: AwareDatetime | None = None
+    heartbeat: Moment
+    created: Moment
+    updated: Moment
+    claimed: Moment | None = None
 
 
 class OwnedRecord(Record):
@@ -68,7 +70,7 @@ class SessionRecord(OwnedRecord):
     session_id: str
     status: Literal["preparing", "ready", "error"]
     message: str = ""
-    avatar_key: str | None = None
+    avatar_key: KeyPart | None = None
     avatar_sha256: str | None = None
     avatar_source: str | None = None
     options: dict[str, JsonValue] = Field(default_factory=dict)
@@ -80,7 +82,7 @@ class SessionRecord(OwnedRecord):
     resubmissions: int = Field(0, ge=0)
     starts: int = Field(0, ge=0)
     reclaimed: bool = False
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
     avatar: AvatarInfo | None = None
 
 
@@ -93,9 +95,9 @@ class AvatarRecord(OwnedRecord):
 
     avatar_id: str
     bytes: int
-    consented: AwareDatetime | None = None
+    consented: Moment | None = None
     avatar: AvatarInfo | None = None
-    avatar_keys: tuple[str, ...] = ()
+    avatar_keys: tuple[KeyPart, ...] = ()
 
 
 class JobRecord(Record):
@@ -120,11 +122,18 @@ class JobRecord(Record):
     starts: int = Field(1, ge=0)
     reclaimed: bool = False
     worker: str | None = None
-    begun: AwareDatetime | None = None
+    begun: Moment | None = None
     streamed: bool = False
     cancel_asked: bool = False
     result: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
+    error: ToldFailure | None = None
+
+    @field_validator("result")
+    @classmethod
+    def _as_it_was_made(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
+        if result is not None:
+            Generated.model_validate(result)
+        return result
 
 
 RecordT = TypeVar("RecordT", bound=Record)
@@ -134,8 +143,9 @@ OwnedT = TypeVar("OwnedT", bound=OwnedRecord)
 class RecordSet(Generic[RecordT]):
     """The records of one kind, at ``{folder}/{id}.json``.
 
-    Every method raises InvalidInput for an id of another form than `[A-Za-z0-9_-]{1,64}`, InternalError for a record
-    that can't be read or written as its model, and what the store raises.
+    Every method raises InvalidInput for an id of another form than `[A-Za-z0-9_-]{1,64}`, RecordDamaged for a record
+    that can't be read as its model or has another id than its key, InternalError for one that can't be written, and
+    what the store raises.
     """
 
     def __init__(
@@ -222,7 +232,7 @@ class RecordSet(Generic[RecordT]):
                 continue
             try:
                 yield self._parse(found)
-            except InternalError as error:
+            except RecordDamaged as error:
                 log.error(error.message)
 
     def _change(self, record_id: str, change: Callable[[RecordT], RecordT | None]) -> RecordT | None:
@@ -272,10 +282,11 @@ class RecordSet(Generic[RecordT]):
             raise InternalError(f"The record {key} would not be readable if it were written.") from error
 
     def _parse(self, found: StoredObject) -> RecordT:
-        try:
-            return self._model.model_validate_json(found.body)
-        except ValidationError as error:
-            raise InternalError(f"The record {found.info.key} can't be read: delete it or put it right.") from error
+        record = read_as(self._model, found)
+        # One that lies in another's place would have the other one changed, and removed, for its sake.
+        if found.info.key != f"{self._folder}/{self._id_of(record)}.json":
+            raise damaged(found)
+        return record
 
     def _key(self, record_id: str) -> str:
         if not _ID.fullmatch(record_id):

@@ -11,6 +11,7 @@ from engine.endpoint.told_errors import told_error
 from engine.errors import EngineError, InternalError
 from engine.jobs import LEASE
 from engine.outages import Interrupted
+from engine.reading import read_as
 from engine.records import JobRecord, Records
 from engine.store.protocol import ObjectStore, StoredObject
 from engine.streams.layout import StreamState, state_key
@@ -45,7 +46,7 @@ class StoredStreams:
     def state(self, stream_id: str) -> StreamState | None:
         """The stream as its newest run has left it; None when none has begun, or the newest one has failed."""
         found = self.store.get(state_key(stream_id))
-        state = None if found is None else StreamState.model_validate_json(found.body)
+        state = None if found is None else read_as(StreamState, found)
         return None if state is None or state.state == "failed" else state
 
     def look(self, stream_id: str) -> StreamState | None:

@@ -99,6 +99,16 @@ def buyers() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("purchase")]
 
 
+@pytest.mark.parametrize(("name", "body"), [("note.json", b"{"), ("note.json", b""), ("sound.pcm", b"odd")])
+def test_speech_that_can_t_be_read_is_bought_again(kept: KeptSpeech, scratch: Path, name: str, body: bytes) -> None:
+    shop = Shop()
+    heard = bought(kept, shop, scratch)
+    kept.store.put(f"{kept.folder}/{name}", body)
+    assert bought(kept, shop, scratch) == heard
+    assert bought(kept, shop, scratch) == heard
+    assert shop.sold == 2
+
+
 def test_a_second_run_hears_the_same_and_pays_nothing(kept: KeptSpeech, scratch: Path) -> None:
     shop = Shop()
     heard = bought(kept, shop, scratch)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import InternalError, InvalidInput
+from engine.errors import InternalError, InvalidInput, RecordDamaged
 from engine.outages import Overloaded
 from engine.records import CLAIM, JobRecord, Records, SessionRecord
 from engine.store.local import LocalStore
@@ -191,8 +192,38 @@ def test_a_broken_record_is_a_typed_error_that_names_it(records: Records, store:
         lambda: records.jobs.update("one", advance),
     ]
     for act in acts:
-        with pytest.raises(InternalError, match=r"jobs/one\.json"):
+        with pytest.raises(RecordDamaged, match=r"jobs/one\.json"):
             act()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"job_id": "two"},
+        {"created": "9999-12-31T23:59:59Z"},
+        {"heartbeat": "0001-01-01T00:00:00+14:00"},
+        {"claimed": "0001-01-01T00:00:00Z"},
+        {"result": {"video_key": 7}},
+        {"error": {"code": "internal_error"}},
+    ],
+)
+def test_a_record_that_nobody_wrote_so_is_damaged(
+    records: Records, store: ObjectStore, damage: dict[str, object]
+) -> None:
+    whole = json.loads(a_job("one").model_dump_json())
+    store.put("jobs/one.json", json.dumps({**whole, **damage}).encode())
+    with pytest.raises(RecordDamaged, match=r"jobs/one\.json"):
+        records.jobs.get("one")
+
+
+def test_a_record_in_anothers_place_is_not_removed_for_the_other(records: Records, store: ObjectStore) -> None:
+    records.sessions.create(a_session("neighbour"))
+    found = store.get("sessions/neighbour.json")
+    assert found is not None
+    store.put("sessions/victim.json", found.body)
+    with pytest.raises(RecordDamaged):
+        records.sessions.delete("victim")
+    assert [entry.thing_id for entry in records.sessions.index.everybodys()] == ["neighbour"]
 
 
 def test_a_broken_record_hides_no_other(records: Records, store: ObjectStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.errors import InternalError
 from engine.ledger.entry import Entry
 from engine.outages import Overloaded
 from engine.owners import owner_folder
+from engine.reading import read_as
 from engine.records import sleep_up_to
 from engine.store.protocol import ObjectStore, StoredObject
 
@@ -83,11 +83,8 @@ def usage_key(day: date, owner: str | None) -> str:
 
 
 def parse_day(found: StoredObject) -> OwnersDay:
-    """Raises InternalError."""
-    try:
-        return OwnersDay.model_validate_json(found.body)
-    except ValidationError as error:
-        raise InternalError(f"The counters {found.info.key} can't be read: delete them or put them right.") from error
+    """Raises RecordDamaged."""
+    return read_as(OwnersDay, found)
 
 
 @dataclass(frozen=True)

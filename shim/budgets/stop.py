@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from engine.errors import InternalError
+from engine.errors import RecordDamaged
 from engine.schemas import Generate
 from engine.store.protocol import ObjectStore
 from shim.callers import Caller
@@ -42,14 +42,14 @@ class StopSign:
     store: ObjectStore
 
     def read(self) -> Stop | None:
-        """Raises InternalError when it can't be read."""
+        """Raises RecordDamaged when it can't be read."""
         found = self.store.get(STOP_KEY)
         if found is None:
             return None
         try:
             return Stop.model_validate_json(found.body)
         except ValidationError as error:
-            raise InternalError(f"{STOP_KEY} can't be read: `python -m shim.stop --lift` removes it.") from error
+            raise RecordDamaged(f"{STOP_KEY} can't be read: `python -m shim.stop --lift` removes it.") from error
 
     def put_up(self, stop: Stop) -> None:
         """In the place of an older one, if there is one."""

@@ -10,6 +10,7 @@ from engine.errors import EngineError, SessionNotFound
 from engine.housekeeping.rules import ACCEPTED, PENDING
 from engine.job_ids import RECORD_ID
 from engine.outages import Interrupted
+from engine.reading import read_as
 from engine.records import RecordSet, sleep_up_to
 from engine.schemas import Generate
 from engine.store.protocol import ObjectStore
@@ -57,12 +58,12 @@ class AcceptedJobs:
         self._store.delete(_unfinished(job).key)
 
     def request(self, job_id: str) -> Generate:
-        """What an open job asks for. Raises Interrupted when it has ended."""
+        """What an open job asks for. Raises Interrupted when it has ended, and RecordDamaged."""
         job = self.get(job_id)
         found = self._store.get(_request_key(job)) if job is not None and job.is_open else None
         if found is None:
             raise Interrupted("The video was cancelled. Ask for it again.")
-        return Generate.model_validate_json(found.body)
+        return read_as(Generate, found)
 
     def change(self, job_id: str, change: Change) -> AcceptedJob | None:
         """The job as it is after the change; None when there is none."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import AudioSilent
+from engine.errors import AudioSilent, RecordDamaged
 from engine.outages import Interrupted
 from engine.schemas import Generate
 from engine.store.local import LocalStore
@@ -41,6 +41,14 @@ def test_what_is_kept_is_found_whole(jobs: AcceptedJobs) -> None:
     assert [each.job_id for each in jobs.unfinished("s")] == ["j"]
     assert list(jobs.unfinished("t")) == []
     assert jobs.get("no.id") is None
+
+
+def test_a_damaged_request_is_a_typed_error(jobs: AcceptedJobs, store: LocalStore) -> None:
+    jobs.keep(accepted(), REQUEST)
+    (key,) = [key for key in keys(store) if key.endswith(".request")]
+    store.put(key, b'{"session_id": 7}')
+    with pytest.raises(RecordDamaged, match="can't be read"):
+        jobs.request("j")
 
 
 def test_of_several_ends_the_first_counts(jobs: AcceptedJobs, store: LocalStore) -> None:
