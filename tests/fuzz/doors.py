@@ -2,4 +2,7 @@
 
 from __future__ import annotations
 
-DOORS: tuple[str, ...] = ()
+DOORS: tuple[str, ...] = (
+    "tests.fuzz.job_inputs",
+    "tests.fuzz.records",
+)
