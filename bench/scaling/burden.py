@@ -37,7 +37,7 @@ def table(grown: ByLoad, measured: Measured) -> Table:
         notes=(
             f"Requests of workers: {each_job:.1f} a job as measured, {STREAMED_MORE} more a minute of streamed video. "
             "What servers, clients and players ask comes on top.",
-            "Purchases: one a video, none taken from what was kept. At once: the most at a time, if each took so long.",
+            "Purchases: one a video, as if all brought texts. At once: the most at a time, if each took so long.",
         ),
     )
 

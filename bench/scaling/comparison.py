@@ -39,7 +39,7 @@ def table(measured: Measured, run: MeasuredRun) -> Table:
         rows=tuple(_cells(row, in_order, drawn) for row in _rows(measured, run)),
         notes=(
             f"The same callers in the same {run.seconds:g} s. In order: each of the model's jobs takes as long as the "
-            f"run's of the same number did. Drawn: {DRAWS} times, as in all tables below.",
+            f"run's of the same number did. Drawn, as for all tables below: {DRAWS} times.",
         ),
     )
 

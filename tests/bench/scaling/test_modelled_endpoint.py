@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
 from itertools import accumulate
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.scaling.course_figures import most_workers
 from bench.scaling.measured import MeasuredJob
-from bench.scaling.modelled_endpoint import Course, Life, ModelledEndpoint, Served, Session, Step
+from bench.scaling.modelled_endpoint import FULL_PAUSE, Course, Life, ModelledEndpoint, Served, Session, Step
 from bench.scaling.rule import Rule
 
 
@@ -105,6 +108,15 @@ def test_a_worker_takes_as_many_jobs_as_it_has_room_for() -> None:
 def test_a_full_worker_looks_for_room_once_a_second() -> None:
     course = _served(_single(0, 1), Rule(least=1, most=1), Fixed(service=3.3, cold=0), pause=1)
     assert _times(course) == [(0, 0, 3.3), (1, 4, 7.3)]
+
+
+def test_the_sdk_rests_as_long_as_the_model_does() -> None:
+    sdk = importlib.util.find_spec("runpod")
+    assert sdk is not None
+    assert sdk.origin is not None
+    source = (Path(sdk.origin).parent / "serverless" / "modules" / "rp_scale.py").read_text()
+    assert f"if jobs_needed <= 0:\n{' ' * 16}log.debug(" in source
+    assert re.search(rf"Queue is full.*\n\s+await asyncio\.sleep\({FULL_PAUSE:g}\)", source)
 
 
 def test_jobs_go_in_turn_to_the_worker_that_has_asked_longest() -> None:
