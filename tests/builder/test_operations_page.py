@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
 from builder.environment_file import KNOWN
 from builder.errors_page import errors_page
+from engine.engine import Engine
+from engine.fitness import SCRATCH_BYTES
+from engine.settings import Settings
+from engine.store.local import LocalStore
 from shim.metrics.instruments import Instruments
 from tests.builder.dockerfile import ROOT
+from worker.watchdog import HUNG
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 METRICS = PAGE[PAGE.index("## Metrics") : PAGE.index("## Errors that are the operator's")]
-ERRORS = PAGE[PAGE.index("## Errors that are the operator's") : PAGE.index("## What happens by itself")]
+ERRORS = PAGE[PAGE.index("## Errors that are the operator's") : PAGE.index("## Workers that don't start")]
+CHECKS = PAGE[PAGE.index("## Workers that don't start") : PAGE.index("## What happens by itself")]
 
 
 def first_cells(text: str) -> set[str]:
@@ -42,6 +49,13 @@ def test_every_metric_is_there_and_no_other() -> None:
 def test_every_error_that_is_not_the_clients_is_there_and_no_other() -> None:
     assert len(told_codes()) > 20
     assert first_cells(ERRORS) == told_codes()
+
+
+def test_every_check_of_a_start_is_there_and_no_other(tmp_path: Path) -> None:
+    engine = Engine.open(Settings(renderer="preview"), LocalStore(tmp_path))
+    assert first_cells(CHECKS) == set(engine.checks())
+    assert f"less than {SCRATCH_BYTES // 10**6} MB" in CHECKS
+    assert f"ended with {HUNG} " in CHECKS
 
 
 def test_the_variables_it_names_are_settings() -> None:
