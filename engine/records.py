@@ -25,6 +25,7 @@ from engine.owner_index import Entry, OwnerIndex
 from engine.reading import damaged, read_as
 from engine.record_values import KeyPart, Moment, ToldFailure
 from engine.schemas import AvatarInfo, Generated
+from engine.store.keys import check_key
 from engine.store.protocol import ObjectStore, StoredObject
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -132,7 +133,10 @@ class JobRecord(Record):
     @classmethod
     def _as_it_was_made(cls, result: dict[str, Any] | None) -> dict[str, Any] | None:
         if result is not None:
-            Generated.model_validate(result)
+            made = Generated.model_validate(result)
+            for name, value in made:
+                if name.endswith("_key") and value is not None:
+                    check_key(value)
         return result
 
 

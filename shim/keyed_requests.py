@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from starlette.requests import HTTPConnection
 
 from engine.avatar.key import canonical_hash
-from engine.errors import EngineError, InvalidInput
+from engine.errors import EngineError, InvalidInput, RecordDamaged
 from engine.housekeeping.rules import REQUESTS
 from engine.records import Record, RecordSet, sleep_up_to
 from engine.store.protocol import ObjectStore
@@ -107,11 +107,11 @@ class KeyedRequests:
         """What ``work`` returns, or has returned under this key before; ``kept`` makes JSON of it and back.
 
         ``work`` is given the name of what it makes. When it raises, the same request may come again, and its work is
-        given the same name. Raises RequestInProgress, KeyReused, what ``work`` and what the store raises.
+        given the same name. Raises RequestInProgress, KeyReused, RecordDamaged, and what ``work`` and the store raise.
         """
         record = await asyncio.to_thread(self._take, key)
         if record.state == "done":
-            return kept.validate_python(record.reply)
+            return _replied(kept, record)
         try:
             async with self._beating(record):
                 result = await work(record.subject)
@@ -174,6 +174,14 @@ class KeyedRequests:
         except EngineError as error:
             # Once the lease is over the same request goes on with what was made.
             log.warning("How a request with a key goes on could not be written down: %s", error.message)
+
+
+def _replied(kept: TypeAdapter[T], record: KeyedRequest) -> T:
+    """The result that was kept. Raises RecordDamaged."""
+    try:
+        return kept.validate_python(record.reply)
+    except ValidationError as error:
+        raise RecordDamaged(f"The record of the request {record.request_id} can't be read: delete it.") from error
 
 
 def _taken(old: KeyedRequest, new: KeyedRequest) -> KeyedRequest:

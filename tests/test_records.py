@@ -19,6 +19,10 @@ from tests.store.racers import OpenStore, race
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = START + timedelta(seconds=5)
+GENERATED = {
+    "session_id": "one", "duration": 1.0, "frames": 25, "captions_key": "a.vtt", "thumbnail_key": "a.jpg", "words": [],
+    "renderer": "preview", "tts_characters": 0, "timings": {}, "gpu_seconds": 0.0, "warnings": [],
+}  # fmt: skip
 BAD_IDS = ["", "a/b", "../a", "a.json", "ä", "a b", "a\n", "x" * 65]
 
 
@@ -204,6 +208,7 @@ def test_a_broken_record_is_a_typed_error_that_names_it(records: Records, store:
         {"heartbeat": "0001-01-01T00:00:00+14:00"},
         {"claimed": "0001-01-01T00:00:00Z"},
         {"result": {"video_key": 7}},
+        {"result": {**GENERATED, "video_key": "../outputs/video.mp4"}},
         {"error": {"code": "internal_error"}},
     ],
 )

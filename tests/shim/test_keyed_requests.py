@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from pydantic import JsonValue, TypeAdapter
 from starlette.requests import HTTPConnection
 
-from engine.errors import InvalidInput, StillRunning
+from engine.errors import InvalidInput, RecordDamaged, StillRunning
 from engine.store.local import LocalStore
 from shim.callers import ANYBODY, Caller, set_caller
 from shim.keyed_requests import KeyedRequests, RequestKey, refuse_key
@@ -27,7 +28,7 @@ class Desk:
     def __init__(self, folder: Path, beat_seconds: float = 15.0) -> None:
         self.now = datetime(2026, 1, 1, tzinfo=UTC)
         self.names: list[str] = []
-        self._store = LocalStore(folder)
+        self.store = LocalStore(folder)
         self._beat_seconds = beat_seconds
 
     async def ask(
@@ -43,7 +44,7 @@ class Desk:
                 raise error
             return {"name": name, "times": str(len(self.names))}
 
-        return await KeyedRequests(self._store, lambda: self.now, self._beat_seconds).once(key, KEPT, work)
+        return await KeyedRequests(self.store, lambda: self.now, self._beat_seconds).once(key, KEPT, work)
 
     async def two(self, between: Callable[[], Awaitable[None]]) -> tuple[dict[str, str], dict[str, str]]:
         """A second request while the first is worked on, which comes after ``between``."""
@@ -165,3 +166,14 @@ def test_without_a_key_nothing_is_kept_nor_refused() -> None:
     refuse_key(request_with(None))
     with pytest.raises(InvalidInput, match="stream"):
         refuse_key(request_with("order-7"))
+
+
+@pytest.mark.parametrize("reply", [None, [], {"name": 7}])
+def test_a_damaged_reply_is_a_typed_error(tmp_path: Path, reply: JsonValue) -> None:
+    desk = Desk(tmp_path)
+    asyncio.run(desk.ask(key()))
+    (found,) = [desk.store.get(info.key) for info in desk.store.list("")]
+    assert found is not None
+    desk.store.put(found.info.key, json.dumps({**json.loads(found.body), "reply": reply}).encode())
+    with pytest.raises(RecordDamaged, match="can't be read"):
+        asyncio.run(desk.ask(key()))
