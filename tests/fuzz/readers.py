@@ -26,6 +26,7 @@ from shim.browsers.spending import TokenCounts
 from shim.budgets.spending import Spending, Total
 from shim.budgets.stop import StopSign
 from shim.callers import Caller
+from shim.errors import GenerationFailed
 from shim.jobs.accepted import AcceptedJobs
 from shim.jobs.report import JobReports
 from shim.keyed_requests import KeyedRequests
@@ -146,7 +147,10 @@ class ServersReaders:
         streams = StoredStreams(self._store, self._records, utc_now, self._accepted)
         for stream_id in (self._party.job, self._party.halted):
             streams.demand_owned(stream_id, self._caller)
-            streams.look(stream_id)
+            try:
+                streams.look(stream_id)
+            except GenerationFailed as failed:
+                raise failed.cause from failed
 
     def job(self) -> None:
         for job_id in (self._party.job, self._party.halted, self._party.later):
