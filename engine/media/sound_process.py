@@ -17,7 +17,7 @@ from engine.timebase import PLAYED_RATE
 
 SAMPLE_BYTES = 2
 HIGHEST_RATE = 3_072_000
-"""Samples a second: four times the highest of any recorder. At 500 MHz libswresample's filter takes 4 s and a gigabyte."""
+"""Samples a second: four times the highest of any recorder. At 500 MHz the filter takes 4 s and a gigabyte to make."""
 
 
 def decode_samples(source: BinaryIO, task: Task, target: int) -> None:
