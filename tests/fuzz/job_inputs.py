@@ -142,4 +142,4 @@ def job_inputs(folder: Path) -> Iterator[JobInputs]:
         threads.close()
 
 
-DOOR = Door("job_inputs", cases=6_000, slice=40, limit=30, open=job_inputs)
+DOOR = Door("job_inputs", cases=7_000, slice=20, limit=30, open=job_inputs)
