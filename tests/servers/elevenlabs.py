@@ -324,6 +324,10 @@ class ElevenLabsServer:
         """How the next requests are answered, in order; those after them are good."""
         self._server.board.script.extend(behaviours)
 
+    def forget_script(self) -> None:
+        """All requests from now on are answered well."""
+        self._server.board.script.clear()
+
     def script_lists(self, *behaviours: Behaviour) -> None:
         """The same for requests for lists, each of which is answered well, refused, or never."""
         self._server.board.list_script.extend(behaviours)

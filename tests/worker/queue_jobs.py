@@ -56,6 +56,7 @@ class QueuedJob:
     posts: list[Post] = field(default_factory=list)
     chunks: list[Any] = field(default_factory=list)
     handed_to: list[str] = field(default_factory=list)
+    handed_at: list[float] = field(default_factory=list)
 
     @property
     def final(self) -> bool:
@@ -87,6 +88,7 @@ class QueuedJob:
     def hand_to(self, worker: str) -> dict[str, Any]:
         self.status, self.worker, self.started = "IN_PROGRESS", worker, time.monotonic()
         self.handed_to.append(worker)
+        self.handed_at.append(self.started)
         return self.for_worker()
 
     def take_post(self, post: Post) -> None:

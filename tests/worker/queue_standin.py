@@ -1,7 +1,8 @@
 """A stand-in for RunPod's queue on loopback: the SDK's wire protocol on one side, the endpoint's API on the other.
 
 It answers as the platform does: polls are held, a refused result leaves its job COMPLETED without an output, a job that
-was cancelled, or has run out of the time that its policy gives it, takes no result. Both sides need the key, the
+was cancelled, or has run out of the time that its policy gives it, takes no result; where asked to, it hands lost jobs
+out again by itself. Both sides need the key, the
 worker's bare and the client's as Bearer.
 """
 
@@ -20,6 +21,7 @@ from aiohttp import web
 
 from tests.worker.queue_faults import Answer, Faults
 from tests.worker.queue_jobs import FINAL, JobStatus, Ping, Post, QueuedJob, QueueJobs
+from tests.worker.queue_losses import GIVEN_UP, MOST_HAND_OUTS, Losses
 
 T = TypeVar("T")
 
@@ -29,16 +31,20 @@ MAX_REQUEST_BYTES = 10_000_000
 MAX_SYNC_REQUEST_BYTES = 20_000_000
 MAX_RESULT_BYTES = 20_000_000
 RUNSYNC_SECONDS = 90.0
+LOOK_SECONDS = 0.5
 
 
 class QueueStandIn:
     """One endpoint and its queue, served from a thread. A context: leaving it closes the server.
 
-    hold_seconds: how long a poll without news is held. faults: what clients get in place of its answers.
+    hold_seconds: how long a poll without news is held. lost_after: seconds after which a job that no ping of its
+    worker names is handed out again; None: only when told to. faults: what clients get in place of its answers.
     """
 
-    def __init__(self, hold_seconds: float = 5.0) -> None:
+    def __init__(self, hold_seconds: float = 5.0, lost_after: float | None = None) -> None:
         self.faults = Faults()
+        self._losses = None if lost_after is None else Losses(lost_after)
+        self._watch: asyncio.Task[None] | None = None
         self._hold = hold_seconds
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="queue-stand-in", daemon=True)
@@ -136,11 +142,15 @@ class QueueStandIn:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _close(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
         self._queue.close()
         await self._runner.cleanup()
 
     async def _open(self) -> None:
         self._queue = QueueJobs()
+        if self._losses is not None:
+            self._watch = asyncio.create_task(self._watch_for(self._losses))
         app = web.Application(middlewares=[self._with_faults, _only_with_key], client_max_size=4 * MAX_RESULT_BYTES)
         app.add_routes([*self._worker_routes(), *self._client_routes()])
         # A job must not be handed to a poll whose worker is gone.
@@ -150,6 +160,15 @@ class QueueStandIn:
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.address = f"http://{host}:{port}"
+
+    async def _watch_for(self, losses: Losses) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for job in losses.among(self._queue.jobs.values()):
+                if len(job.handed_to) < MOST_HAND_OUTS:
+                    await self._queue.requeue(job)
+                else:
+                    await self._queue.end(job, "FAILED", None, GIVEN_UP)
 
     @web.middleware
     async def _with_faults(self, request: web.Request, handler: Answer) -> web.StreamResponse:
@@ -212,7 +231,10 @@ class QueueStandIn:
         query = request.query
         job_ids = tuple(filter(None, query.get("job_id", "").split(",")))
         worker = request.match_info["worker"]
-        self._queue.pings.append(Ping(time.monotonic(), worker, job_ids, query.get("check"), query.get("reason")))
+        ping = Ping(time.monotonic(), worker, job_ids, query.get("check"), query.get("reason"))
+        self._queue.pings.append(ping)
+        if self._losses is not None:
+            self._losses.note(ping)
         return web.json_response({})
 
     async def _run(self, request: web.Request) -> web.StreamResponse:

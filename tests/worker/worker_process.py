@@ -139,8 +139,12 @@ class Worker:
         """Stop the process where it is, until ``thaw``: nothing in it runs, and its connections stay open."""
         self._process.send_signal(signal.SIGSTOP)
 
+    def freeze_all(self) -> None:
+        """The same of the whole group: its heartbeat stops too."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
     def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """End the whole group: the SDK's heartbeat is a process of its own and would outlive the worker."""
@@ -151,6 +155,11 @@ class Worker:
     @property
     def is_running(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def process_id(self) -> int:
+        """Of the process, and of its group."""
+        return self._process.pid
 
     def processor_seconds(self) -> float:
         """What the process, without its children, has used of the processors (proc(5))."""
