@@ -29,6 +29,7 @@ class CaseLine:
 
     number: int
     code: str | None
+    about: str
     trace: str
     resident: int
 
@@ -58,7 +59,7 @@ def _tried(door: Door, ground: Ground, seed: int, number: int, folder: Path) -> 
     verdict = judged(ground, case)
     if verdict.code is None:
         (folder / f"{number}.case").write_bytes(case)
-    return CaseLine(number, verdict.code, verdict.trace, resident_bytes())
+    return CaseLine(number, verdict.code, verdict.about, verdict.trace, resident_bytes())
 
 
 def main(arguments: list[str]) -> None:

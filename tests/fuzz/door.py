@@ -49,9 +49,10 @@ class Door:
 
 @dataclass(frozen=True)
 class Verdict:
-    """``code``: ``taken`` or the error's code; None of a failure, of which ``trace`` tells."""
+    """``code``: ``taken`` or the error's code; None of a failure, of which ``about`` tells in a line and ``trace``."""
 
     code: str | None
+    about: str = ""
     trace: str = ""
 
 
@@ -73,7 +74,12 @@ def judged(ground: Ground, case: bytes) -> Verdict:
         return Verdict(ground.run(case) or TAKEN)
     except EngineError as error:
         if type(error) is InternalError:
-            return Verdict(None, traceback.format_exc())
+            return _failed(error)
         return Verdict(error.code)
-    except Exception:  # noqa: BLE001  # What nobody foresaw is what this looks for.
-        return Verdict(None, traceback.format_exc())
+    except Exception as error:  # noqa: BLE001  # What nobody foresaw is what this looks for.
+        return _failed(error)
+
+
+def _failed(error: Exception) -> Verdict:
+    first = str(error).partition("\n")[0]
+    return Verdict(None, f"{type(error).__name__}: {first[:300]}", traceback.format_exc())

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 T = TypeVar("T")
 
 BYTES = 4_000
 """What a value is made of: more than most need."""
+
+
+def weighed(*choices: tuple[int, SearchStrategy[Any]]) -> SearchStrategy[Any]:
+    """One of them, by their weights: those of ``one_of`` are lost where it is given another one."""
+    among = [strategy for weight, strategy in choices for _ in range(weight)]
+    return st.integers(0, len(among) - 1).flatmap(lambda index: among[index])
 
 
 class Drawing(Generic[T]):

@@ -119,4 +119,4 @@ def _names(party: Party) -> tuple[str, ...]:
     return (party.session, party.job, party.later, party.upload, party.owner)
 
 
-DOOR = Door("records", cases=7_000, slice=25, limit=30, open=kept_records)
+DOOR = Door("records", cases=7_500, slice=25, limit=30, open=kept_records)

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from engine.schemas import ACTIONS, Generate
 from engine.speech.voice import VoiceSettings
 from engine.store.callers_bucket_config import CallersBucketConfig
+from tests.fuzz.drawn import weighed
 from tests.fuzz.oddities import addresses, anything, numbers, texts
 from tests.worker.clips import hum, wav_base64
 
@@ -58,7 +59,7 @@ def jobs() -> SearchStrategy[Fields]:
     """Jobs as the queue hands them out: ``id``, ``input`` and now and then ``s3Config``."""
     plain = st.fixed_dictionaries({"id": _ids(), "input": _inputs()})
     with_bucket = st.fixed_dictionaries({"id": _ids(), "input": _inputs(), "s3Config": _s3_configs()})
-    return st.one_of(plain, plain, plain, with_bucket)
+    return weighed((4, plain), (1, with_bucket))
 
 
 def _ids() -> SearchStrategy[str]:
@@ -67,14 +68,14 @@ def _ids() -> SearchStrategy[str]:
 
 def _inputs() -> SearchStrategy[Any]:
     mutated = [_mutated(whole) for whole in WELL_FORMED]
-    return st.one_of(*mutated, anything())
+    return weighed(*((4, each) for each in mutated), (2, anything()))
 
 
 def _mutated(whole: Fields) -> SearchStrategy[Fields]:
     model = ACTIONS[whole.get("action", "generate")]
     one = st.sampled_from(list(model.model_fields)).flatmap(lambda name: _named(model, name))
-    chosen = st.lists(one, max_size=2).map(dict)
-    unknown = st.one_of(*[st.just({})] * 9, st.dictionaries(texts(), anything(), max_size=2))
+    chosen = st.lists(one, min_size=1, max_size=3).map(dict)
+    unknown = weighed((11, st.just({})), (1, st.dictionaries(texts(), anything(), max_size=2)))
     dropped = st.sampled_from(("", "", "", "", "", *whole))
     return st.builds(_merged, st.just(whole), chosen, unknown, dropped)
 
@@ -90,9 +91,9 @@ def _named(model: type[BaseModel], name: str) -> SearchStrategy[tuple[str, Any]]
 
 def _field(model: type[BaseModel], name: str) -> SearchStrategy[Any]:
     """What the field's type allows, what is likely in it, and anything else."""
-    likely = _LIKELY.get(name)
+    likelies = [_LIKELY[name]] if name in _LIKELY else []
     typed = [] if name in _UNTYPED else [_of_type(model.model_fields[name].annotation)]
-    return st.one_of(*([likely] * 4 if likely is not None else []), *typed, anything())
+    return weighed((2, anything()), *((6, likely) for likely in likelies), *((3, each) for each in typed))
 
 
 def _of_type(annotation: Any) -> SearchStrategy[Any]:
@@ -103,7 +104,7 @@ def _s3_configs() -> SearchStrategy[Any]:
     names = {field.alias or name: anything() for name, field in CallersBucketConfig.model_fields.items()}
     likely = {"endpointUrl": addresses(), "bucketName": texts(), "objectPath": texts()}
     changed = st.fixed_dictionaries({}, optional={**names, **likely})
-    return st.one_of(*[changed.map(lambda changes: {**S3_CONFIG, **changes})] * 4, anything())
+    return weighed((4, changed.map(lambda changes: {**S3_CONFIG, **changes})), (1, anything()))
 
 
 def _garbage() -> SearchStrategy[str]:
@@ -119,20 +120,20 @@ def _voice_settings() -> SearchStrategy[Any]:
 _UNTYPED = ("metadata", "voice_settings", "session_id")
 """Fields whose types hypothesis has no JSON for, or whose patterns it doesn't know."""
 
-_PATHS = st.sampled_from(NAMES) | texts() | addresses()
+_PATHS = weighed((1, st.sampled_from(NAMES)), (1, texts()), (2, addresses()))
 _LIKELY: dict[str, SearchStrategy[Any]] = {
     "action": st.sampled_from((*ACTIONS, "dance")),
-    "session_id": st.sampled_from((READY, OTHER, "new", "nobody")) | texts(),
+    "session_id": weighed((3, st.sampled_from((READY, OTHER, "new", "nobody"))), (1, texts())),
     "avatar_video_path": _PATHS,
     "audio_url": _PATHS,
-    "audio_base64": st.sampled_from(SOUNDS) | _garbage(),
-    "owner": st.sampled_from((OWNER, "another")) | texts(),
-    "text": st.sampled_from(("Hi", "Yes.", "\u0645\u0631\u062d\u0628\u0627")) | texts(),
+    "audio_base64": weighed((1, st.sampled_from(SOUNDS)), (1, _garbage())),
+    "owner": weighed((1, st.sampled_from((OWNER, "another"))), (1, texts())),
+    "text": weighed((1, st.sampled_from(("Hi", "Yes.", "\u0645\u0631\u062d\u0628\u0627"))), (2, texts())),
     "voice_settings": _voice_settings(),
     "metadata": anything(),
     "start_seconds": st.floats(-1, 2) | numbers(),
     "height": st.integers(100, 300) | numbers(),
-    "idempotency_key": st.sampled_from(("once", "twice")) | texts(),
+    "idempotency_key": weighed((1, st.sampled_from(("once", "twice"))), (1, texts())),
     "sync_mode": st.sampled_from(("bounce", "loop", "cut_off", "Bounce")),
 }
 assert set(_LIKELY) <= {"action", *Generate.model_fields}

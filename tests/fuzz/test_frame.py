@@ -19,7 +19,7 @@ from tests.fuzz.watch import Asked, watch
 
 ENDS = {
     "fail": "KeyError: 'nobody foresaw this'",
-    "defect": "engine.errors.InternalError: Something went wrong.",
+    "defect": "InternalError: Something went wrong.",
     "leave": "the process ended with 3",
     "crash": "the process died of SIGSEGV",
     "hang": "the process hung",

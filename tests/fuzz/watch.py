@@ -93,8 +93,7 @@ class _Watched:
         line = CaseLine(**told)
         self.course.resident.append(line.resident)
         if line.code is None:
-            last = line.trace.strip().rpartition("\n")[2]
-            self._fail(line.number, last, self.folder / f"{line.number}.case", line.trace)
+            self._fail(line.number, line.about, self.folder / f"{line.number}.case", line.trace)
         else:
             self.course.codes[line.code] += 1
         return line.number + 1
