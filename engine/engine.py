@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +18,7 @@ from pydantic import BaseModel
 from engine.avatar.blocked import BlockList
 from engine.avatar.library import AvatarLibrary
 from engine.avatar.sources import AvatarSources
+from engine.avatar.workspace import workspace
 from engine.cancel import CancelToken
 from engine.clock import utc_now
 from engine.drawing.frame_loop import FrameLoop
@@ -231,7 +231,8 @@ class Engine:
 
     def _check_rendering(self) -> None:
         check_scratch(self._scratch_root())
-        check_rendering(self.renderer, self._scratch_root())
+        with self._scratch() as folder:
+            check_rendering(self.renderer, folder)
 
     @contextmanager
     def housekeeping(self) -> Iterator[None]:
@@ -252,15 +253,13 @@ class Engine:
 
     @contextmanager
     def _scratch(self) -> Iterator[Path]:
-        """A folder of the job's own, gone when the job is."""
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="avatar-job-", dir=self._scratch_root()))
-        except OSError as error:
-            raise InternalError("The worker has no room for temporary files.") from error
-        try:
+        """A folder of the job's own, gone when the job is, as are those of a process that was killed here."""
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(workspace(self._scratch_root(), "avatar-job-"))
+            except OSError as error:
+                raise InternalError("The worker has no room for temporary files.") from error
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _preparations(settings: Settings, records: Records) -> Preparations:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -331,6 +333,24 @@ def test_checks_pass_on_a_good_machine_and_leave_nothing(ground: EngineGround) -
         check()
     assert ground.stored() == before
     assert ground.left_in_scratch() == []
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from tests.engine_ground import EngineGround
+from tests.worker.clips import hum, wav_base64
+ground = EngineGround(Path(sys.argv[1])).open()
+ground.run({"audio_base64": wav_base64(hum(0.4))}, progress=lambda told: told["stage"] == "drawing" and os._exit(9))
+"""
+
+
+def test_the_next_start_on_a_machine_clears_away_what_a_killed_worker_was_at(fresh: EngineGround) -> None:
+    """A container that is started again has the disk that it had."""
+    assert subprocess.run([sys.executable, "-c", DYING, str(fresh.folder)], timeout=60).returncode == 9
+    assert fresh.left_in_scratch() != []
+    fresh.engine.warm()
+    assert fresh.left_in_scratch() == []
 
 
 def test_checks_say_what_is_missing(tmp_path: Path) -> None:

@@ -11,16 +11,21 @@ from pathlib import Path
 from engine.avatar.locks import try_lock, wait_for_lock
 from engine.cancel import CancelToken
 
-PREFIX = "avatar-preparing-"
+PREFIX = "avatar-"
+"""Of all their names."""
+
 LOCK_SUFFIX = ".lock"
 
 
 @contextmanager
-def workspace(root: Path) -> Iterator[Path]:
-    """A new folder beneath ``root``, removed with all that it holds; first those of dead processes are."""
+def workspace(root: Path, prefix: str = f"{PREFIX}preparing-") -> Iterator[Path]:
+    """A new folder beneath ``root``, removed with all that it holds; first those of dead processes are.
+
+    Raises OSError where there is no room for it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     _clear_away(root)
-    folder = root / f"{PREFIX}{uuid.uuid4().hex}"
+    folder = root / f"{prefix}{uuid.uuid4().hex}"
     lock = wait_for_lock(_lock_of(folder), CancelToken(), alone=True)
     try:
         folder.mkdir(mode=0o700)
