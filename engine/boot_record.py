@@ -53,6 +53,8 @@ def write_boot_record(store: ObjectStore, record: BootRecord) -> None:
 
 def newest_boot_record(store: ObjectStore) -> BootRecord | None:
     """The one that was written last; None when there is none. Raises RecordDamaged when it can't be read."""
-    newest = max(store.list(f"{FOLDER}/"), key=lambda info: info.modified, default=None)
+    # Beside the records lies for a moment what a worker that starts tries the store with.
+    records = (info for info in store.list(f"{FOLDER}/") if info.key.endswith(".json"))
+    newest = max(records, key=lambda info: info.modified, default=None)
     found = None if newest is None else store.get(newest.key)
     return None if found is None else read_as(BootRecord, found)

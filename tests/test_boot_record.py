@@ -9,8 +9,10 @@ import pytest
 
 from engine.boot_record import BootRecord, newest_boot_record, write_boot_record
 from engine.errors import InternalError
+from engine.fitness import check_store
 from engine.schemas import HealthReply
 from engine.store.local import LocalStore
+from engine.store.protocol import StoredObject
 
 HEALTH = HealthReply(
     device="cuda", cuda_available=True, models_loaded=True, renderer="preview", versions={"python": "3.11"}
@@ -56,3 +58,17 @@ def test_a_record_that_can_t_be_read_is_told(tmp_path: Path) -> None:
     store.put("workers/pod.json", b"{}")
     with pytest.raises(InternalError, match=r"workers/pod\.json"):
         newest_boot_record(store)
+
+
+def test_the_probe_of_a_worker_that_starts_at_the_moment_is_no_record(tmp_path: Path) -> None:
+    store = LocalStore(tmp_path)
+    write_boot_record(store, record("pod1"))
+    found: list[BootRecord | None] = []
+
+    class Looked(LocalStore):
+        def get(self, key: str) -> StoredObject | None:
+            found.append(newest_boot_record(store))
+            return super().get(key)
+
+    check_store(Looked(tmp_path))
+    assert [each.pod for each in found if each] == ["pod1"]
