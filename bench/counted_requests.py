@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from engine.store.protocol import ObjectStore
 
 ASK_NOTHING = frozenset({"url", "presign_put"})
 """Addresses are made without a request."""
+
+WRITE, READ = "PUT and LIST", "GET and HEAD"
+"""What stores charge for at the higher and at the lower price; DELETE costs nothing."""
+
+_WRITES = frozenset({"put", "put_if_absent", "put_if_match", "upload", "list", "copy"})
+_READS = frozenset({"get", "get_range", "download", "head"})
+
+
+def billed(counts: Mapping[str, int]) -> Counter[str]:
+    """What the calls are billed as, by kind."""
+    kinds = {WRITE: _WRITES, READ: _READS}
+    return Counter({kind: sum(counts.get(name, 0) for name in names) for kind, names in kinds.items()})
 
 
 class CountedRequests:

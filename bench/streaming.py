@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
-from bench.counted_store import CountedStore
+from bench.counted_requests import CountedRequests, billed
 from bench.passage import text_of
 from bench.table import Table, met
 from bench.timed_voice import TimedVoice, with_voice
@@ -22,6 +22,8 @@ from bench.workplace import Workplace
 from builder.default_avatar import build
 from engine.cancel import CancelToken
 from engine.engine import Engine, Job
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectStore
 from engine.timebase import FRAME_RATE
 from engine.video.fragments import FRAMES_PER_FRAGMENT
 
@@ -160,8 +162,8 @@ def measure(workload: Workload = FULL) -> Report:
         avatar = Path(folder) / "avatars" / "default.mp4"
         build(avatar, workload.width, workload.height)
         place = Workplace(Path(folder), avatar).make()
-        store = CountedStore(place.settings().store_dir)
-        engine = Engine.open(place.settings(), store)
+        store = CountedRequests(LocalStore(place.settings().store_dir))
+        engine = Engine.open(place.settings(), cast(ObjectStore, store))
         engine.warm()
         _run(engine, Job("create", {"action": "create_session", "session_id": SESSION}))
         text = text_of(workload.seconds)
@@ -201,13 +203,13 @@ def _sustained(engine: Engine, text: str, most: int) -> int:
     return held
 
 
-def _stored(engine: Engine, store: CountedStore, text: str) -> Stored:
+def _stored(engine: Engine, store: CountedRequests, text: str) -> Stored:
     paced = with_voice(engine, TimedVoice(engine.generation.sounds.voice, paced=True))
     counts = []
     for asked in ({}, {"stream": True}):
-        store.forget()
+        store.since_last()
         reply = _run(paced, Job(_name(), {"session_id": SESSION, "text": text, **asked}))
-        counts.append(store.counts())
+        counts.append(billed(store.since_last()))
     return Stored(counts[0], counts[1], reply["duration"])
 
 

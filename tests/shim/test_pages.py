@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from bench.counted_store import READ, WRITE, CountedStore
+from bench.counted_requests import READ, WRITE, CountedRequests, billed
 from engine.errors import InvalidInput
 from engine.owner_index import GRACE, Entry
 from engine.records import Records, SessionRecord
+from engine.store.local import LocalStore
+from engine.store.protocol import ObjectStore
 from shim.pages import Page, PageAsked, page_of
 
 NOW = datetime(2026, 8, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> CountedStore:
-    return CountedStore(tmp_path)
+def store(tmp_path: Path) -> CountedRequests:
+    return CountedRequests(LocalStore(tmp_path))
 
 
 @pytest.fixture
-def records(store: CountedStore) -> Records:
-    return Records(store, lambda: NOW, lambda _: None)
+def records(store: CountedRequests) -> Records:
+    return Records(cast(ObjectStore, store), lambda: NOW, lambda _: None)
 
 
 def make(records: Records, count: int, age: timedelta = timedelta()) -> list[str]:
@@ -47,12 +50,11 @@ def page(records: Records, limit: int, cursor: str | None = None, now: datetime 
     return asyncio.run(page_of(PageAsked.of(limit, cursor), None, records.sessions, find, now))
 
 
-def test_a_page_costs_one_listing_and_a_read_for_each_of_its_items(store: CountedStore, records: Records) -> None:
+def test_a_page_costs_one_listing_and_a_read_for_each_of_its_items(store: CountedRequests, records: Records) -> None:
     names = make(records, 25)
-    store.forget()
+    store.since_last()
     first = page(records, 20)
-    # The folder's listing looks at one entry more than the page has.
-    assert store.counts() == {WRITE: 1, READ: 20 + 21}
+    assert billed(store.since_last()) == {WRITE: 1, READ: 20}
     assert first.items == names[:20]
     rest = page(records, 20, first.next_cursor)
     assert (rest.items, rest.next_cursor) == (names[20:], None)
@@ -77,7 +79,7 @@ def test_what_comes_in_between_moves_no_page(records: Records) -> None:
 
 @pytest.mark.parametrize(("age", "is_tidied"), [(timedelta(), False), (2 * GRACE, True)])
 def test_entries_of_nothing_are_left_out_and_in_time_removed(
-    store: CountedStore, records: Records, age: timedelta, is_tidied: bool
+    store: CountedRequests, records: Records, age: timedelta, is_tidied: bool
 ) -> None:
     names = make(records, 6, age)
     for name in names[1:4]:
@@ -88,7 +90,7 @@ def test_entries_of_nothing_are_left_out_and_in_time_removed(
 
 
 def test_a_long_row_of_entries_of_nothing_ends_the_page_early_and_the_next_goes_on(
-    store: CountedStore, records: Records
+    store: CountedRequests, records: Records
 ) -> None:
     names = make(records, 9)
     for name in names[:8]:
