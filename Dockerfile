@@ -36,8 +36,11 @@ ARG WEIGHTS=official
 RUN mkdir /weights
 COPY builder/requirements-local.txt /tmp/
 RUN if [ "$WEIGHTS" = official ]; then pip install --no-cache-dir -r /tmp/requirements-local.txt; fi
-COPY builder /build/builder
-COPY engine /build/engine
+# Only what fetches: no other change of the code downloads the weights again.
+COPY builder/__init__.py builder/fetch_*.py builder/weights_*.py builder/downloads.py builder/packing.py builder/part_file.py \
+     builder/progress.py builder/source_answers.py builder/models.json /build/builder/
+COPY engine/__init__.py engine/cancel.py engine/errors.py /build/engine/
+COPY engine/nets/__init__.py engine/nets/weight_files.py /build/engine/nets/
 WORKDIR /build
 RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN,required=false \
     if [ "$WEIGHTS" = official ]; then python -m builder.fetch_models --dir /weights --no-pack; fi
@@ -46,8 +49,10 @@ RUN --mount=type=secret,id=HF_TOKEN,env=HF_TOKEN,required=false \
 FROM dependencies AS packed
 ARG WEIGHTS=official
 COPY --from=weights /weights /weights
-COPY builder /build/builder
-COPY engine /build/engine
+COPY builder/__init__.py builder/fetch_*.py builder/weights_*.py builder/downloads.py builder/packing.py builder/part_file.py \
+     builder/progress.py builder/source_answers.py builder/models.json /build/builder/
+COPY engine/__init__.py engine/cancel.py engine/errors.py /build/engine/
+COPY engine/nets /build/engine/nets
 WORKDIR /build
 RUN mkdir /loaded; \
     if [ "$WEIGHTS" = official ]; then \

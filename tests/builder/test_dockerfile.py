@@ -99,6 +99,27 @@ def test_weights_can_be_left_to_a_volume() -> None:
         assert all('[ "$WEIGHTS" = official ]' in run for run in fetching)
 
 
+@pytest.mark.parametrize("name", ["weights", "packed"])
+def test_no_other_code_s_change_fetches_the_weights_anew(name: str, tmp_path: Path) -> None:
+    """The stage holds what fetches and packs them, and nothing besides."""
+    copies = [copy for copy in FILE.stages[name].copies if copy.target.startswith("/build/")]
+    assert not {"builder", "engine"} & {source for copy in copies for source in copy.sources}
+    for copy in copies:
+        for path in (path for source in copy.sources for path in ROOT.glob(source)):
+            put_into(tmp_path / copy.target.removeprefix("/build/"), path)
+    program = "import builder.fetch_models, builder.weights_manifest as known; known.MANIFEST.read_text()"
+    more = "; import engine.nets.packing, engine.nets.networks" if name == "packed" else ""
+    assert subprocess.run([sys.executable, "-c", program + more], cwd=tmp_path, check=False).returncode == 0
+
+
+def put_into(folder: Path, source: Path) -> None:
+    """As COPY does: a file into the folder, and of a folder what is in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir() if source.is_dir() else (source,):
+        if path.suffix in (".py", ".json"):
+            (folder / path.name).write_bytes(path.read_bytes())
+
+
 def test_weights_come_before_code() -> None:
     targets = [copy.target for copy in FILE.copies("worker")]
     assert targets.index("/weights") < targets.index("engine")
