@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo serve test test-full bench simulate fuzz clean
+.PHONY: demo serve test test-full bench simulate chaos fuzz clean
 
 demo: .venv/requirements-local.txt avatars/default.mp4
 	$(BIN)/python handler.py
@@ -35,6 +35,10 @@ simulate: .venv/requirements-test.txt
 # 20,000 cases and more at every door that callers' data comes through: eight minutes on two idle cores.
 fuzz: .venv/requirements-test.txt
 	$(BIN)/python -m tests.fuzz
+
+# Workers on RunPod's own SDK while everything around them fails: ten minutes at most.
+chaos: .venv/requirements-test.txt
+	$(BIN)/python -m tests.chaos
 
 avatars/default.mp4: | .venv/requirements-local.txt
 	$(BIN)/python -m builder.default_avatar --out $@

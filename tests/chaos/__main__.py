@@ -15,6 +15,7 @@ promises.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -25,6 +26,8 @@ CALM_SECONDS = 150.0
 
 def main(arguments: Sequence[str]) -> int:
     wanted, only_plan = _wanted(arguments)
+    # Whoever ends the run early wants its workers to go too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with place() as here:
         plan = Plan.of(wanted, here.avatars)
         jobs = sum(asked.copies for visit in plan.visits for asked in visit.jobs)

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.chaos import slow_disk
 from tests.worker.queue_standin import QueueStandIn
 from tests.worker.worker_process import REPOSITORY, Ground, Worker
 
-PROGRAM = Path(slow_disk.__file__)
+PROGRAM = Path(__file__).with_name("slow_disk.py")
 PAUSE = 0.5
 """Seconds from a worker's end until the next one begins."""
 

@@ -22,6 +22,7 @@ from engine.records import JobRecord, SessionRecord
 from engine.schemas import Generated
 from engine.speech.catalogue import Catalogue
 from engine.streams.layout import StreamState
+from engine.timebase import PLAYED_PER_FRAME
 from tests.chaos.media import is_fragments, sound_samples, video_frames
 
 Objects = Mapping[str, bytes]
@@ -75,6 +76,13 @@ def _stream(key: str, objects: Objects) -> bool:
     return len(parts) == state.parts and video_frames(video) > 0
 
 
+def _sound(key: str, objects: Objects) -> bool:
+    """It lasts as long as the video beside it, or longer: an MP3's last frame is filled up."""
+    samples = sound_samples(objects[key])
+    video = objects.get(f"{key.rpartition('/')[0]}/video.mp4")
+    return samples > 0 and (video is None or samples >= video_frames(video) * PLAYED_PER_FRAME)
+
+
 def _picture(key: str, objects: Objects) -> bool:
     with suppress(OSError, SyntaxError):
         Image.open(io.BytesIO(objects[key])).load()
@@ -99,7 +107,7 @@ _KINDS: tuple[tuple[re.Pattern[str], IsWhole], ...] = (
     _kind(f"sessions/{_ID}.json", _parses(SessionRecord)),
     _kind(f"jobs/{_ID}.json", _parses(JobRecord)),
     _kind(f"{_OUTPUT}/video.mp4", lambda key, objects: video_frames(objects[key]) > 0),
-    _kind(f"{_OUTPUT}/audio.mp3", lambda key, objects: sound_samples(objects[key]) > 0),
+    _kind(f"{_OUTPUT}/audio.mp3", _sound),
     _kind(f"{_OUTPUT}/captions.vtt", _begins(b"WEBVTT")),
     _kind(f"{_OUTPUT}/captions.srt", lambda key, objects: not objects[key] or objects[key][:1] == b"1"),
     _kind(f"{_OUTPUT}/thumbnail.jpg", _picture),
@@ -117,6 +125,7 @@ _KINDS: tuple[tuple[re.Pattern[str], IsWhole], ...] = (
     _kind("usage/[0-9-]+/[a-z0-9]+.json", _parses(OwnersDay)),
     _kind(f"owners/[a-z0-9]+/sessions/[0-9]{{16}}-{_ID}", lambda key, objects: objects[key] == b""),
     _kind(f"workers/{_ID}.json", _parses(BootRecord)),
+    _kind("workers/probe-[0-9a-f-]{36}", lambda key, objects: objects[key] == b"probe"),
     _kind("catalogue/voices.json", _parses(Catalogue)),
     _kind("proofs/[0-9a-f]{32}", lambda key, objects: objects[key] in (b"first", b"second", b"third", b"fourth")),
 )

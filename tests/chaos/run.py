@@ -32,6 +32,7 @@ from tests.worker.clips import grey_clip, talking_head
 from tests.worker.endpoint import Endpoint
 from tests.worker.paid_voice import account
 from tests.worker.queue_jobs import FINAL
+from tests.worker.queue_losses import Losses
 from tests.worker.queue_standin import QueueStandIn
 from tests.worker.workers_bucket import WorkersBucket
 
@@ -96,7 +97,7 @@ def place() -> Iterator[Place]:
         server = stack.enter_context(moto_process("chaos"))
         proxy = stack.enter_context(faulty_proxy(server.port))
         proxy.writing = threading.Lock()
-        queue = stack.enter_context(QueueStandIn(HOLD_SECONDS, LOST_AFTER))
+        queue = stack.enter_context(QueueStandIn(HOLD_SECONDS, Losses(LOST_AFTER)))
         voice = stack.enter_context(ElevenLabsServer())
         avatars = make_avatars(folder / "avatars")
         default = talking_head(folder / "default.mp4", 12)

@@ -66,7 +66,7 @@ class StoreWeather:
 
 @dataclass
 class Storm:
-    """``done`` counts what has been carried out, by its kind."""
+    """``done`` counts what has been carried out, by its kind; a worker that isn't there can't be struck."""
 
     fleet: Fleet
     queue: QueueStandIn
@@ -94,23 +94,28 @@ class Storm:
         self._do_what_is_due(math.inf)
 
     def _carry_out(self, event: Event) -> None:
-        self.done[event.kind] += 1
+        if event.slot is not None:
+            self._strike(event, event.slot)
+        elif event.kind == "job twice":
+            self._hand_out_twice(event)
+        else:
+            self.done[event.kind] += 1
+            self._spoil(event)
+
+    def _spoil(self, event: Event) -> None:
+        """What a server answers."""
         if event.kind in STORE_FAULTS:
             self.weather.begin(event)
         elif event.kind in QUEUE_FAULTS:
             self.queue.faults.plan(event.detail, QUEUE_FAULTS[event.kind])
-        elif event.kind == "voice":
-            self.voice.script(Behaviour(event.detail))
-        elif event.kind == "job twice":
-            self._hand_out_twice()
         else:
-            assert event.slot is not None
-            self._strike(event, event.slot)
+            self.voice.script(Behaviour(event.detail))
 
     def _strike(self, event: Event, slot: int) -> None:
         worker = self.fleet.slots[slot].worker
         if not worker.is_running:
             return
+        self.done[event.kind] += 1
         if event.kind == "kill":
             self.fleet.kill(slot)
         elif event.kind == "stop":
@@ -128,10 +133,11 @@ class Storm:
         worker = self.fleet.slots[slot].worker
         return worker.pod == pod and worker.is_running
 
-    def _hand_out_twice(self) -> None:
+    def _hand_out_twice(self, event: Event) -> None:
         """The queue takes a job for lost that isn't."""
         running = [job for job in self.queue.jobs() if job.status == "IN_PROGRESS"]
         if running:
+            self.done[event.kind] += 1
             self.queue.hand_out_again(running[-1].id)
 
     def _after(self, seconds: float, act: Callable[[], None]) -> None:

@@ -81,7 +81,7 @@ def _caller(name: str, avatars: Avatars, random: Random) -> Iterator[Asked]:
 def _session(name: str, avatars: Avatars, random: Random) -> Iterator[Asked]:
     session = f"session-{name}"
     create = {"action": "create_session", "session_id": session, "avatar_video_path": random.choice(avatars.good)}
-    yield Asked(create, "session", copies=_sometimes(random, 0.1), cancel_after=_cancel(random, 0.04))
+    yield Asked(create, "session", copies=_sometimes(random, 0.1), cancel_after=_cancel(random, 0.06))
     for number in range(random.randint(2, 6)):
         yield _video({"session_id": session}, f"{name}-{number}", random)
         if random.random() < 0.2:
@@ -104,7 +104,7 @@ def _video(target: dict[str, Any], name: str, random: Random) -> Asked:
         "video",
         pause=round(random.expovariate(1 / 0.5), 1),
         waits=random.random() < 0.8,
-        cancel_after=None if copies > 1 else _cancel(random, 0.08),
+        cancel_after=None if copies > 1 else _cancel(random, 0.14),
         copies=copies,
         frames=frames,
     )

@@ -8,17 +8,16 @@ from dataclasses import dataclass, field
 
 from tests.worker.queue_jobs import Ping, QueuedJob
 
-MOST_HAND_OUTS = 8
-"""A job that was lost so often fails, by the queue's own word."""
-
 GIVEN_UP = "job lost too often"
 
 
 @dataclass
 class Losses:
-    """``after``: seconds for which a job's worker doesn't name it in its pings. Times are monotonic."""
+    """``after``: seconds for which a job's worker doesn't name it in its pings. most: a job that was handed out so
+    often and is lost again fails, by the queue's own word. Times are monotonic."""
 
     after: float
+    most: int = 8
     _named: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def note(self, ping: Ping) -> None:

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from tests.worker.queue_faults import Answer, Faults
 from tests.worker.queue_jobs import FINAL, JobStatus, Ping, Post, QueuedJob, QueueJobs
-from tests.worker.queue_losses import GIVEN_UP, MOST_HAND_OUTS, Losses
+from tests.worker.queue_losses import GIVEN_UP, Losses
 
 T = TypeVar("T")
 
@@ -31,19 +31,19 @@ MAX_REQUEST_BYTES = 10_000_000
 MAX_SYNC_REQUEST_BYTES = 20_000_000
 MAX_RESULT_BYTES = 20_000_000
 RUNSYNC_SECONDS = 90.0
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 
 
 class QueueStandIn:
     """One endpoint and its queue, served from a thread. A context: leaving it closes the server.
 
-    hold_seconds: how long a poll without news is held. lost_after: seconds after which a job that no ping of its
-    worker names is handed out again; None: only when told to. faults: what clients get in place of its answers.
+    hold_seconds: how long a poll without news is held. losses: which jobs are handed out again by themselves;
+    None: none are. faults: what clients get in place of its answers.
     """
 
-    def __init__(self, hold_seconds: float = 5.0, lost_after: float | None = None) -> None:
+    def __init__(self, hold_seconds: float = 5.0, losses: Losses | None = None) -> None:
         self.faults = Faults()
-        self._losses = None if lost_after is None else Losses(lost_after)
+        self._losses = losses
         self._watch: asyncio.Task[None] | None = None
         self._hold = hold_seconds
         self._loop = asyncio.new_event_loop()
@@ -165,7 +165,7 @@ class QueueStandIn:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for job in losses.among(self._queue.jobs.values()):
-                if len(job.handed_to) < MOST_HAND_OUTS:
+                if len(job.handed_to) < losses.most:
                     await self._queue.requeue(job)
                 else:
                     await self._queue.end(job, "FAILED", None, GIVEN_UP)
