@@ -104,7 +104,7 @@ class JobInputs:
         """Whether this is all that a failed stream leaves: the word to who follows it that nothing will come."""
         if not key.startswith("streams/") or not key.endswith("/stream.json"):
             return False
-        return json.loads(body_at(self.ground.engine.store, key))["state"] == "failed"
+        return bool(json.loads(body_at(self.ground.engine.store, key))["state"] == "failed")
 
 
 def _is_refused_by_its_form(job_input: object) -> bool:
