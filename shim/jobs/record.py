@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from engine.errors import EngineError
+from engine.record_values import KeyPart
 from engine.records import Record
 from shim.callers import Caller, CallerKind
 
@@ -79,9 +80,9 @@ class AcceptedJob(Record):
     """
 
     job_id: str
-    session_id: str
+    session_id: KeyPart
     caller: JobCaller
-    body_hash: str
+    body_hash: KeyPart
     holder: str
     state: Literal["open", "done", "failed", "cancelled"] = "open"
     ended_at: AwareDatetime | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_a_damaged_request_is_a_typed_error(jobs: AcceptedJobs, store: LocalStor
     store.put(key, b'{"session_id": 7}')
     with pytest.raises(RecordDamaged, match="can't be read"):
         jobs.request("j")
+
+
+@pytest.mark.parametrize("field", ["body_hash", "session_id"])
+def test_what_no_key_can_hold_is_a_damaged_record(jobs: AcceptedJobs, store: LocalStore, field: str) -> None:
+    jobs.keep(accepted(), REQUEST)
+    whole = json.loads(accepted().model_dump_json())
+    store.put("accepted/j.json", json.dumps({**whole, field: "../x"}).encode())
+    with pytest.raises(RecordDamaged, match=r"accepted/j\.json"):
+        jobs.end("j", "done")
 
 
 def test_of_several_ends_the_first_counts(jobs: AcceptedJobs, store: LocalStore) -> None:
