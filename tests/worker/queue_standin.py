@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Coroutine, Mapping
@@ -50,6 +51,7 @@ class QueueStandIn:
         self._thread = threading.Thread(target=self._loop.run_forever, name="queue-stand-in", daemon=True)
         self._queue: QueueJobs
         self._runner: web.AppRunner
+        self._socket: socket.socket
         self.address = ""
 
     def __enter__(self) -> Self:
@@ -145,6 +147,9 @@ class QueueStandIn:
         if self._watch is not None:
             self._watch.cancel()
         self._queue.close()
+        # What is accepted becomes a connection in the loop's next rounds, and none that a closed server would close.
+        self._loop.remove_reader(self._socket)
+        await asyncio.sleep(0.01)
         await self._runner.cleanup()
 
     async def _open(self) -> None:
@@ -156,9 +161,9 @@ class QueueStandIn:
         # A job must not be handed to a poll whose worker is gone.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = self._runner.addresses[0][:2]
+        self._socket = socket.create_server(("127.0.0.1", 0), backlog=128)
+        await web.SockSite(self._runner, self._socket).start()
+        host, port = self._socket.getsockname()
         self.address = f"http://{host}:{port}"
 
     async def _watch_for(self, losses: Losses) -> None:
