@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 # Both are trees of errors, of which the codes are taken.
 from engine import errors, outages
+from engine.errors import KeepsCrashing
 from engine.job_ids import record_id_of
+from engine.starts import MOST_STARTS
 from engine.timebase import FRAME_RATE
 from tests.chaos.media import video_frames
 from tests.worker.queue_jobs import QueuedJob
@@ -43,8 +45,13 @@ class Accounts:
         return sum(each == end for each in self.ends.values())
 
 
-def settled(acknowledged: Sequence[Acknowledged], jobs: Iterable[QueuedJob], objects: Mapping[str, bytes]) -> Accounts:
-    """The accounts at the end. objects: all that is stored, by their keys."""
+def settled(
+    acknowledged: Sequence[Acknowledged],
+    jobs: Iterable[QueuedJob],
+    objects: Mapping[str, bytes],
+    killed: Collection[str] = (),
+) -> Accounts:
+    """The accounts at the end. objects: all that is stored, by their keys. killed: workers that have died."""
     known = {job.id: job for job in jobs}
     deleted = frozenset(_deleted(acknowledged))
     ends: dict[str, End] = {}
@@ -57,7 +64,9 @@ def settled(acknowledged: Sequence[Acknowledged], jobs: Iterable[QueuedJob], obj
             complaint = _fault_of_result(job, each, objects, deleted)
             ends[each.job_id] = "lost" if complaint else "result"
         if job is not None and ends[each.job_id] == "error":
-            codes[(told_error(job.error) or {})["code"]] += 1
+            code = (told_error(job.error) or {})["code"]
+            codes[code] += 1
+            complaint = complaint or _fault_of_giving_up(job, code, killed)
         if complaint:
             wrong.append(f"{each.job_id}: {complaint}")
     doubles = dict(_doubled(acknowledged, known, objects))
@@ -107,6 +116,14 @@ def _failed(job: QueuedJob, told: Acknowledged) -> tuple[End, str]:
     return "error", ""
 
 
+def _fault_of_giving_up(job: QueuedJob, code: str, killed: Collection[str]) -> str:
+    """A job is taken for one that kills its workers only where workers have died at it."""
+    deaths = [worker for worker in job.handed_to if worker in killed]
+    if code != KeepsCrashing.code or len(deaths) >= MOST_STARTS:
+        return ""
+    return f"it is said to keep crashing; of {', '.join(job.handed_to)} there died {', '.join(deaths) or 'nobody'}"
+
+
 def _deleted(acknowledged: Iterable[Acknowledged]) -> Iterator[str]:
     """Sessions that somebody has asked to be deleted: what was made in them may be gone."""
     for each in acknowledged:
@@ -118,15 +135,26 @@ def _fault_of_result(job: QueuedJob, told: Acknowledged, objects: Mapping[str, b
     output, asked = job.output, told.asked
     if asked.ends == "refused":
         return "its input is of no use, and yet it has a result"
-    if asked.ends == "session" or (asked.ends == "status" and "status" in output):
-        is_kept = f"sessions/{output['session_id']}.json" in objects or output["session_id"] in deleted
-        return "" if is_kept else "its session is not in the store"
+    if asked.ends in ("session", "status"):
+        return _fault_of_session(output, asked.ends == "session", objects, deleted)
     if asked.ends == "deleted":
         return "" if f"sessions/{asked.input['session_id']}.json" not in objects else "its session is still there"
-    return "" if output["session_id"] in deleted else _fault_of_video(output, asked.frames, objects)
+    return "" if output.get("session_id") in deleted else _fault_of_video(output, asked.frames, objects)
+
+
+def _fault_of_session(
+    output: Mapping[str, Any], is_new: bool, objects: Mapping[str, bytes], deleted: frozenset[str]
+) -> str:
+    if is_new and output.get("status") != "ready":
+        return f"its session is {output.get('status')}"
+    session = output.get("session_id")
+    is_kept = f"sessions/{session}.json" in objects or session in deleted
+    return "" if is_kept else f"its session {session} is not in the store"
 
 
 def _fault_of_video(output: Mapping[str, Any], frames: int | None, objects: Mapping[str, bytes]) -> str:
+    if not {"video_key", "frames", "duration"} <= output.keys():
+        return "COMPLETED, and its output tells of no video"
     missing = [key for name, key in output.items() if name.endswith("_key") and key not in objects]
     if missing:
         return f"COMPLETED, and {missing[0]} is not in the store"

@@ -42,7 +42,8 @@ class Fleet:
     """A context: leaving it kills what still runs.
 
     settings: of every worker. ended: how workers have ended by themselves, by their exit codes. wrong: what no worker
-    may do, in words.
+    may do, in words. dead: workers that were killed, or seemed to be: also those that were told to go before, for the
+    store may have been away when they noted that.
     """
 
     queue: QueueStandIn
@@ -54,7 +55,7 @@ class Fleet:
     all_workers: list[Worker] = field(default_factory=list)
     ended: Counter[int] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    is_closing: bool = False
+    dead: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         for index in range(self.size):
@@ -81,7 +82,13 @@ class Fleet:
     def kill(self, index: int) -> None:
         slot = self.slots[index]
         slot.killed = True
+        self.dead.add(slot.worker.pod)
         slot.worker.kill()
+
+    def vanish(self, index: int) -> None:
+        """Freeze the worker with its heartbeat: for the queue it is dead, until it is thawed."""
+        self.dead.add(self.slots[index].worker.pod)
+        self.slots[index].worker.freeze_all()
 
     def stop(self, index: int) -> None:
         """Tell the worker to go."""

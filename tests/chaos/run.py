@@ -128,7 +128,7 @@ def run(wanted: Wanted, place: Place, plan: Plan) -> Findings:
         half_made = _half_made(fleet)
         fleet.leave()
     endpoint.close()
-    found = _look(place, callers.acknowledged, [*half_made, *fleet.wrong, *fleet.told_secrets()])
+    found = _look(place, callers.acknowledged, fleet.dead, [*half_made, *fleet.wrong, *fleet.told_secrets()])
     return found.with_course(wanted.seed, time.monotonic() - began, storm, fleet, len(place.voice.requests))
 
 
@@ -156,10 +156,10 @@ def _half_made(fleet: Fleet) -> list[str]:
     return [f"half made, on a living worker's disk: {path}" for path in sorted(left)]
 
 
-def _look(place: Place, acknowledged: list[Acknowledged], complaints: list[str]) -> Findings:
+def _look(place: Place, acknowledged: list[Acknowledged], dead: set[str], complaints: list[str]) -> Findings:
     house = place.house()
     before = house.objects()
-    accounts = settled(acknowledged, place.queue.jobs(), before)
+    accounts = settled(acknowledged, place.queue.jobs(), before, dead)
     spoilt = list(torn(before))
     lasting = house.lasting()
     leftovers = unreferenced(before, lasting) if not spoilt else set()

@@ -126,7 +126,7 @@ class Storm:
             switch.touch()
             self._after(event.seconds, lambda: switch.unlink(missing_ok=True))
         else:
-            (worker.freeze if event.kind == "freeze" else worker.freeze_all)()
+            worker.freeze() if event.kind == "freeze" else self.fleet.vanish(slot)
             self._after(event.seconds, lambda: worker.thaw() if worker.is_running else None)
 
     def _is_there(self, slot: int, pod: str) -> bool:

@@ -89,6 +89,17 @@ def test_a_deleted_session_that_is_still_there_is_told() -> None:
     assert end(accounts(job(output={"message": "Gone."}), {"sessions/s.json": b"{}"}, asked("deleted"))) == "lost"
 
 
+@pytest.mark.parametrize(
+    "output",
+    [{"session_id": "s", "status": "preparing"}, {"session_id": "elsewhere", "status": "ready"}, {"message": "Made."}],
+)
+def test_a_session_that_is_not_ready_or_not_there_is_no_result(output: dict[str, str]) -> None:
+    kept = {"sessions/s.json": b"{}"}
+    assert end(accounts(job(output={"session_id": "s", "status": "ready"}), kept, asked("session"))) == "result"
+    assert end(accounts(job(output=output), kept, asked("session"))) == "lost"
+    assert end(accounts(job(output={"message": "Made."}), kept)) == "lost"
+
+
 def test_a_typed_error_is_an_end_and_any_other_error_is_not() -> None:
     found = accounts(job("FAILED", error=error("storage_unavailable")), {})
     assert (end(found), found.wrong, found.codes) == ("error", (), {"storage_unavailable": 1})
@@ -100,6 +111,14 @@ def test_a_defect_is_told_although_it_is_typed() -> None:
     found = accounts(job("FAILED", error=error("internal_error")), {})
     assert end(found) == "error"
     assert "a defect" in found.wrong[0]
+
+
+def test_a_job_may_be_given_up_only_after_two_workers_have_died_at_it() -> None:
+    given_up = job("FAILED", error=error("keeps_crashing"))
+    given_up.handed_to += ["pod0", "pod1", "pod2"]
+    told = [Acknowledged("job", asked())]
+    assert settled(told, [given_up], {}, {"pod0", "pod1"}).wrong == ()
+    assert "there died pod1" in settled(told, [given_up], {}, {"pod1"}).wrong[0]
 
 
 def test_what_is_of_no_use_may_not_succeed_and_what_is_may_not_be_called_invalid(video: bytes) -> None:
