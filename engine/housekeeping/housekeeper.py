@@ -36,8 +36,8 @@ AT_WORK = timedelta(hours=1)
 @dataclass(frozen=True)
 class Swept:
     """How many of each a sweep has removed. outputs: folders of jobs, or of whole sessions that are no more;
-    streams: folders; uploaded: records of uploads that are no more; entries: of what is no more in its owner's index;
-    refs: notes that a session uses an avatar; failures: what was left because of an error."""
+    streams: folders; uploaded: records of uploads that are no more, or a picture alone; entries: of what is no more in
+    its owner's index; refs: notes that a session uses an avatar; failures: what was left because of an error."""
 
     sessions: int
     outputs: int
@@ -102,7 +102,7 @@ class Housekeeper:
             workers=removed["workers"],
             proofs=removed["proofs"],
             requests=removed["requests"],
-            uploaded=self._sweep_uploaded(round_),
+            uploaded=self._sweep_uploaded(round_, now),
             entries=self._sweep_entries(round_, now),
             refs=self._sweep_refs(round_, now),
             avatars=self._collect_avatars(round_, now),
@@ -144,14 +144,17 @@ class Housekeeper:
             with round_.surviving("half-written files"):
                 self.store.sweep()
 
-    def _sweep_uploaded(self, round_: Round) -> int:
-        """Records of uploads whose files have gone by their age."""
+    def _sweep_uploaded(self, round_: Round, now: datetime) -> int:
+        """Records of uploads whose files have gone by their age, and pictures of uploads that are no more."""
         removal = UploadRemoval(self.store, self.records)
 
         def due() -> Iterator[str]:
             return (record.avatar_id for record in self.records.avatars.claimable(removal.is_left))
 
-        return round_.each("upload", due, removal.remove_left)
+        records = round_.each("upload", due, removal.remove_left)
+        return records + round_.each(
+            "picture", lambda: removal.pictures_before(now - GRACE), removal.remove_stray_picture
+        )
 
     def _sweep_entries(self, round_: Round, now: datetime) -> int:
         """Entries of things that aren't there: what an interrupted creation or removal has left."""

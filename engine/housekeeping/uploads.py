@@ -9,13 +9,18 @@ One that is still being prepared goes on where its worker has the file already, 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from engine.avatar.refs import AvatarRefs
 from engine.avatar.shelf import Shelf
 from engine.avatar.uploads import picture_key, upload_key
 from engine.records import AvatarRecord, Records
 from engine.store.protocol import ObjectStore
+
+_PICTURE = re.compile(r"uploaded/([A-Za-z0-9_-]{1,64})\.jpg")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,19 @@ class UploadRemoval:
     def is_left(self, record: AvatarRecord) -> bool:
         """Whether the avatar's file has gone."""
         return self.store.head(upload_key(record.owner, record.avatar_id)) is None
+
+    def pictures_before(self, moment: datetime) -> Iterator[str]:
+        """The ids of the avatars whose pictures were written before ``moment``."""
+        for item in self.store.list("uploaded/"):
+            if item.modified < moment and (found := _PICTURE.fullmatch(item.key)):
+                yield found[1]
+
+    def remove_stray_picture(self, avatar_id: str) -> bool:
+        """Remove the picture of an avatar that was deleted before its writer, who then died, could note it."""
+        if self.records.avatars.get(avatar_id) is not None:
+            return False
+        self.store.delete(picture_key(avatar_id))
+        return True
 
     def _remove_file(self, record: AvatarRecord) -> None:
         self.store.delete(upload_key(record.owner, record.avatar_id))

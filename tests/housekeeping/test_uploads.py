@@ -109,6 +109,15 @@ def test_the_record_goes_when_the_file_has_gone_by_its_age(house: House, clip: P
     assert found == [kept.avatar_id]
 
 
+def test_a_picture_whose_note_was_interrupted_by_a_deletion_goes(house: House) -> None:
+    """Its writer finds the record gone and removes it, unless it is killed before."""
+    uploaded(house)
+    house.put(picture_key("up"), picture_key("gone"), picture_key("coming"))
+    make_older(house, picture_key("up"), picture_key("gone"))
+    assert house.housekeeper.sweep(house.now) == swept(uploaded=1)
+    assert house.stored("uploaded/") == [picture_key("coming"), picture_key("up"), "uploaded/up.json"]
+
+
 def test_a_deletion_that_was_interrupted_is_gone_on_with(house: House) -> None:
     record = uploaded(house)
     assert house.records.avatars.claim("up", lambda _: True)
