@@ -172,15 +172,27 @@ class Housekeeper:
         return round_.each("entry", settled, remove)
 
     def _sweep_refs(self, round_: Round, now: datetime) -> int:
-        """References of sessions that are no more or speak with another avatar: they'd keep the avatar for ever."""
-        return round_.each("reference", lambda: refs_before(self.store, now - GRACE), self._remove_if_dangling)
+        """References of sessions that are no more, or don't speak with that avatar: they'd keep it for ever."""
+        return round_.each(
+            "reference", lambda: refs_before(self.store, now - GRACE), lambda ref: self._remove_if_dangling(ref, now)
+        )
 
-    def _remove_if_dangling(self, ref: Ref) -> bool:
-        session = self.records.sessions.get(ref.session_id)
-        if session is not None and session.avatar_key in (None, ref.avatar_key):
+    def _remove_if_dangling(self, ref: Ref, now: datetime) -> bool:
+        if self._is_needed(ref, now):
             return False
         self.library.remove_ref(ref.avatar_key, ref.session_id)
-        return True
+        if not self._is_needed(ref, now):
+            return True
+        # A preparation that began again meanwhile may have made its note before this one was removed.
+        self.library.add_ref(ref.avatar_key, ref.session_id)
+        return False
+
+    def _is_needed(self, ref: Ref, now: datetime) -> bool:
+        """Whether the session speaks with the avatar, or is at work at a preparation: that notes its use beforehand."""
+        session = self.records.sessions.get(ref.session_id)
+        if session is None or session.avatar_key == ref.avatar_key:
+            return session is not None
+        return session.status == "preparing" and now - session.heartbeat < AT_WORK
 
     def _collect_avatars(self, round_: Round, now: datetime) -> int:
         with round_.surviving("avatars"):

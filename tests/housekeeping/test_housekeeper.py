@@ -161,6 +161,39 @@ def test_notes_of_sessions_that_are_no_more_hold_no_avatar(house: House, clip: P
     assert house.library.refs("b" * 64) == ("moved",)
 
 
+def test_a_preparation_that_ended_without_its_avatar_does_not_keep_it(tmp_path: Path) -> None:
+    """It was cancelled, or its worker died, after it had noted that it uses the avatar."""
+    house = House.local(tmp_path, Lifetimes(None, DAY, DAY))
+    later = house.now + 25 * HOUR
+    house.session("at-work", status="preparing", heartbeat=later)
+    house.session("cancelled", status="error")
+    house.session("dead", status="preparing")
+    for session_id in ("at-work", "cancelled", "dead"):
+        house.library.add_ref(KEY, session_id)
+    assert sweep_later(house, hours=25).refs == 2
+    assert house.library.refs(KEY) == ("at-work",)
+
+
+def test_a_preparation_that_begins_again_during_the_sweep_keeps_its_avatar(tmp_path: Path) -> None:
+    house = House.local(tmp_path, Lifetimes(None, DAY, DAY))
+    house.session("again", status="error")
+    house.library.add_ref(KEY, "again")
+
+    class Meanwhile(LocalStore):
+        def delete(self, key: str) -> None:
+            if "/refs/" in key:
+                house.library.add_ref(KEY, "again")
+                house.records.sessions.update(
+                    "again", lambda old: old.model_copy(update={"status": "ready", "avatar_key": KEY})
+                )
+            super().delete(key)
+
+    library = replace(house.library, store=Meanwhile(tmp_path / "store"))
+    house.now += 25 * HOUR
+    assert replace(house.housekeeper, library=library).sweep(house.now).refs == 0
+    assert house.library.refs(KEY) == ("again",)
+
+
 def test_one_bad_record_stops_nothing(house: House, caplog: pytest.LogCaptureFixture) -> None:
     house.session("a")
     house.session("c")
