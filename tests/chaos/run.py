@@ -23,6 +23,7 @@ from tests.chaos.housekeeping import House
 from tests.chaos.objects import torn
 from tests.chaos.purchases import Spoken, bought_again, kept_at
 from tests.chaos.references import unreferenced
+from tests.chaos.store_check import faults_in
 from tests.chaos.storm import StoreWeather, Storm
 from tests.chaos.visits import Avatars, Visit, visits
 from tests.servers.elevenlabs import ElevenLabsServer
@@ -162,7 +163,9 @@ def _look(place: Place, acknowledged: list[Acknowledged], dead: set[str], compla
     accounts = settled(acknowledged, place.queue.jobs(), before, dead)
     spoilt = list(torn(before))
     lasting = house.lasting()
+    # Both read records, which have to be whole.
     leftovers = unreferenced(before, lasting) if not spoilt else set()
+    contradictions = faults_in(before) if not spoilt else ()
     swept = house.sweep_after_a_day()
     after = house.objects()
     kept = unreferenced(after, lasting)
@@ -178,7 +181,7 @@ def _look(place: Place, acknowledged: list[Acknowledged], dead: set[str], compla
         tuple(spoilt),
         len(leftovers),
         tuple(sorted(kept | remaining)),
-        (*complaints, *failures, *bought),
+        (*complaints, *contradictions, *failures, *bought),
     )
 
 
