@@ -19,7 +19,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from tests.chaos.run import Plan, Wanted, place, run
+from tests.chaos.place import place
+from tests.chaos.run import Plan, Wanted, run
 
 CALM_SECONDS = 150.0
 

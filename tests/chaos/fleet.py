@@ -91,11 +91,11 @@ class Fleet:
         self.slots[index].worker.freeze_all()
 
     def stop(self, index: int) -> None:
-        """Tell the worker to go."""
+        """Tell the worker to go, once: a process of Python's own that is about to end has no handler any more."""
         slot = self.slots[index]
-        slot.asked = True
-        if slot.worker.is_running:
+        if slot.worker.is_running and not slot.asked:
             slot.worker.terminate()
+        slot.asked = True
 
     def leave(self) -> None:
         """Tell all workers to go, now that nothing goes wrong any more, and see them go by themselves."""
