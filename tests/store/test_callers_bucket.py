@@ -343,7 +343,7 @@ def test_a_cancel_ends_an_upload_and_not_the_cleaning_up() -> None:
         began = time.monotonic()
         with pytest.raises(Cancelled):
             bucket.put("a", b"1")
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8
         with pytest.raises(Cancelled):
             bucket.holds("a")
         bucket.delete("a")

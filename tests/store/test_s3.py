@@ -231,7 +231,8 @@ def test_a_server_that_is_away_is_an_outage_in_time(settings: BucketSettings) ->
     begun = time.monotonic()
     with pytest.raises(StorageUnavailable, match="can't be reached") as caught:
         away.get("a")
-    assert time.monotonic() - begun < 1.0
+    # Unless it is told otherwise, it tries for 45 s.
+    assert time.monotonic() - begun < 5
     assert caught.value.retryable
 
 

@@ -81,7 +81,7 @@ def test_the_end_does_not_wait_for_the_pace_and_nothing_follows_it() -> None:
         return seconds, wire.arrived
 
     seconds, arrived = asyncio.run(scenario())
-    assert seconds < 1
+    assert seconds < 10
     assert arrived == [0, 1]
 
 
