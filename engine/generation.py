@@ -235,12 +235,13 @@ class Generation:
         run.cancel.check()
         self.store.put(run.outputs.result, generated.model_dump_json().encode(), "application/json")
         self.accounting.made(run, generated)
-        self.jobs.done(run.name.record_id, generated)
-        KeptSpeech(self.store, run.outputs.speech).forget()
+        if self.jobs.done(run.name, generated):
+            # Another run that is still at the job would have to buy it anew.
+            KeptSpeech(self.store, run.outputs.speech).forget()
 
     def _beat(self, run: Run) -> None:
         """Keep the job's record alive; stop the work when that was asked for, or its session has been deleted."""
-        if not self.jobs.beat(run.name.record_id, run.standing.stage, run.standing.share):
+        if not self.jobs.beat(run.name, run.standing.stage, run.standing.share):
             run.cancel.cancel()
         # A session of the job's own is there once its avatar is prepared; until then the preparation looks after it.
         expected = run.request.session_id is not None or run.standing.stage == DRAWING

@@ -13,7 +13,7 @@ from engine.cancel import Cancelled, CancelToken
 from engine.errors import EngineError, IdempotencyConflict, InternalError
 from engine.records import JobRecord, Records
 from engine.schemas import Generated
-from engine.starts import Reclaim, demand_survivable, next_start
+from engine.starts import Reclaim, demand_survivable, next_start, outlived
 
 LEASE = timedelta(seconds=60)
 """A job whose heartbeat is older than this is at nobody's hands any more."""
@@ -90,15 +90,23 @@ class Jobs:
         record = self.records.jobs.get(name.record_id)
         return record is None or (record.worker == name.run_id and record.state == "running")
 
-    def beat(self, record_id: str, stage: str, progress: float) -> bool:
-        """Say that the job is still being worked at, and how far it is; False when it has been asked to stop."""
+    def beat(self, name: JobName, stage: str, progress: float) -> bool:
+        """Say that the job is still being worked at, and how far it is; False when it has been asked to stop.
+
+        Where another run has taken the job on since, only that this one didn't die is said: the job's standing is the
+        other one's.
+        """
         changes = {
             "heartbeat": self.now(),
             "stage": stage,
             "progress": progress,
             "reclaimed": self.reclaim.asked,
         }
-        record = self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+
+        def beaten(old: JobRecord) -> JobRecord:
+            return old.model_copy(update=changes) if old.worker == name.run_id else outlived(old, name.run_id)
+
+        record = self.records.jobs.update(name.record_id, beaten)
         return record is None or not record.cancel_asked
 
     def ask_to_stop(self, record_id: str) -> JobRecord | None:
@@ -107,10 +115,11 @@ class Jobs:
             record_id, lambda old: old.model_copy(update={"cancel_asked": True}) if old.state == "running" else old
         )
 
-    def done(self, record_id: str, generated: Generated) -> None:
-        """The job has its result."""
+    def done(self, name: JobName, generated: Generated) -> bool:
+        """The job has its result. False where another run has taken it on since, and may still be at it."""
         changes = {"state": "done", "progress": 1.0, "result": generated.model_dump(mode="json"), "error": None}
-        self.records.jobs.update(record_id, lambda old: old.model_copy(update=changes))
+        record = self.records.jobs.update(name.record_id, lambda old: old.model_copy(update=changes))
+        return record is None or record.worker == name.run_id
 
     def ended(self, record_id: str, error: BaseException) -> None:
         """The job has ended without a result."""
@@ -151,5 +160,7 @@ class Jobs:
             return old
         if old.state == "running" and old.queue_id != new.queue_id and new.heartbeat - old.heartbeat < LEASE:
             return old
-        starts = next_start(old) if old.state == "running" else 1
-        return new.model_copy(update={"attempt": old.attempt + 1, "starts": starts, "created": old.created})
+        taken = {"attempt": old.attempt + 1, "created": old.created}
+        if old.state == "running":
+            taken |= {"starts": next_start(old), "outlived": old.outlived}
+        return new.model_copy(update=taken)

@@ -107,7 +107,8 @@ class JobRecord(Record):
 
     streamed: whether its video is stored in parts while it is made. cancel_asked: its run stops at its next beat.
     starts: how often it was begun since it last came to an end; the last one doesn't count when ``reclaimed``, which
-    its run says when its worker has been told to go.
+    its run says when its worker has been told to go. outlived: earlier runs that the queue took for lost and that have
+    said since then that they go on, so that their starts don't count either.
     """
 
     job_id: str
@@ -122,6 +123,7 @@ class JobRecord(Record):
     attempt: int = Field(1, ge=1)
     starts: int = Field(1, ge=0)
     reclaimed: bool = False
+    outlived: tuple[str, ...] = ()
     worker: str | None = None
     begun: Moment | None = None
     streamed: bool = False

@@ -26,6 +26,13 @@ def next_start(old: JobRecord | SessionRecord) -> int:
     return old.starts + (0 if old.reclaimed else 1)
 
 
+def outlived(record: JobRecord, run_id: str) -> JobRecord:
+    """The record of a job whose earlier run is not dead, as it was taken for: its start counts no more."""
+    if record.state != "running" or run_id in record.outlived:
+        return record
+    return record.model_copy(update={"starts": max(0, record.starts - 1), "outlived": (*record.outlived, run_id)})
+
+
 def demand_survivable(starts: int) -> None:
     """Raises KeepsCrashing for the start after MOST_STARTS that came to no end."""
     if starts > MOST_STARTS:

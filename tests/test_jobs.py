@@ -79,21 +79,21 @@ def test_a_new_job_is_taken_on(jobs: Jobs) -> None:
 
 def test_a_job_that_was_done_has_its_result(jobs: Jobs) -> None:
     begin(jobs)
-    jobs.done("job-1", generated())
+    assert jobs.done(QUEUED, generated())
     assert begin(jobs) == generated()
     assert attempt(jobs) == ("done", 1)
 
 
 def test_a_result_that_is_no_longer_held_is_made_again(jobs: Jobs) -> None:
     begin(jobs)
-    jobs.done("job-1", generated())
+    assert jobs.done(QUEUED, generated())
     assert begin(jobs, held=False) is None
     assert attempt(jobs) == ("running", 2)
 
 
 def test_the_same_job_with_another_input_starts_afresh(jobs: Jobs) -> None:
     begin(jobs)
-    jobs.done("job-1", generated())
+    assert jobs.done(QUEUED, generated())
     assert begin(jobs, input_hash="other") is None
     assert attempt(jobs) == ("running", 1)
 
@@ -121,12 +121,38 @@ def test_a_start_whose_worker_was_reclaimed_does_not_count(jobs: Jobs) -> None:
         jobs.reclaim.asked = False
         assert begin(jobs) is None
         jobs.reclaim.ask()
-        assert jobs.beat("job-1", "drawing", 0.5)
+        assert jobs.beat(QUEUED, "drawing", 0.5)
     jobs.reclaim.asked = False
     assert begin(jobs) is None
     assert begin(jobs) is None
     with pytest.raises(KeepsCrashing):
         begin(jobs)
+
+
+def test_a_run_that_goes_on_although_the_queue_took_it_for_lost_does_not_count(jobs: Jobs) -> None:
+    slow, *others = (JobName("job-1", "job-1") for _ in range(4))
+    begin(jobs, slow)
+    begin(jobs, others[0])
+    for _ in range(2):
+        assert jobs.beat(slow, "drawing", 0.9)
+    assert begin(jobs, others[1]) is None
+    # Said once: it is no third death that was outlived.
+    assert jobs.beat(slow, "drawing", 0.9)
+    with pytest.raises(KeepsCrashing):
+        begin(jobs, others[2])
+
+
+def test_a_run_that_was_overtaken_says_nothing_of_how_far_the_job_is(jobs: Jobs) -> None:
+    slow, quick = JobName("job-1", "job-1"), JobName("job-1", "job-1")
+    begin(jobs, slow)
+    begin(jobs, quick)
+    jobs.reclaim.ask()
+    jobs.beat(quick, "drawing", 0.2)
+    jobs.reclaim.asked = False
+    jobs.beat(slow, "saving", 0.9)
+    record = jobs.records.jobs.get("job-1")
+    assert record is not None
+    assert (record.stage, record.progress, record.reclaimed) == ("drawing", 0.2, True)
 
 
 def test_a_run_knows_whether_the_job_is_still_its_own(jobs: Jobs) -> None:
@@ -135,7 +161,8 @@ def test_a_run_knows_whether_the_job_is_still_its_own(jobs: Jobs) -> None:
     assert jobs.is_at(slow)
     begin(jobs, quick)
     assert (jobs.is_at(slow), jobs.is_at(quick)) == (False, True)
-    jobs.done("job-1", generated())
+    # The other one may still be at it, and need what has been bought.
+    assert not jobs.done(slow, generated())
     assert (jobs.is_at(slow), jobs.is_at(quick)) == (False, False)
 
 
@@ -161,14 +188,14 @@ def test_an_unforeseen_error_is_recorded_without_its_words(jobs: Jobs) -> None:
 def test_the_same_key_finds_the_result_across_job_ids(jobs: Jobs) -> None:
     first, second = (JobName.of_idempotency_key("order-7", queue_id) for queue_id in ("job-1", "job-2"))
     assert begin(jobs, first) is None
-    jobs.done(first.record_id, generated())
+    jobs.done(first, generated())
     assert begin(jobs, second) == generated()
 
 
 def test_the_same_key_with_another_request_is_refused_and_nothing_changes(jobs: Jobs) -> None:
     name = JobName.of_idempotency_key("order-7", "job-1")
     begin(jobs, name)
-    jobs.done(name.record_id, generated())
+    jobs.done(name, generated())
     with pytest.raises(IdempotencyConflict):
         begin(jobs, JobName.of_idempotency_key("order-7", "job-2"), input_hash="other")
     assert begin(jobs, name) == generated()
@@ -183,7 +210,7 @@ def test_a_second_run_under_the_same_key_waits_for_the_first(jobs: Jobs, clock: 
         nonlocal naps
         naps += 1
         if naps == 3:
-            jobs.done(first.record_id, generated())
+            jobs.done(first, generated())
 
     clock.while_asleep = finish_at_the_third
     assert begin(jobs, second) == generated()
@@ -205,9 +232,9 @@ def test_a_heartbeat_keeps_others_waiting(jobs: Jobs, clock: Clock) -> None:
     until = clock.time + 3 * LEASE
 
     def beat_until_done() -> None:
-        jobs.beat(first.record_id, "drawing", 0.5)
+        jobs.beat(first, "drawing", 0.5)
         if clock.time > until:
-            jobs.done(first.record_id, generated())
+            jobs.done(first, generated())
 
     clock.while_asleep = beat_until_done
     assert begin(jobs, second) == generated()
