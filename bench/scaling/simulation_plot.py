@@ -23,8 +23,16 @@ BIN_SECONDS = 5.0
 
 def draw(found: Simulated, path: Path) -> None:
     """A PNG, with the time since the opening to the right."""
-    style = {"font.size": 9.5, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": FAINT}
-    with mpl.rc_context({**style, "xtick.color": INK, "ytick.color": INK}):
+    with mpl.rc_context(
+        {
+            "font.size": 9.5,
+            "text.color": INK,
+            "axes.labelcolor": INK,
+            "axes.edgecolor": FAINT,
+            "xtick.color": INK,
+            "ytick.color": INK,
+        }
+    ):
         figure = Figure(figsize=(10, 7.2), layout="constrained")
         coming, waiting, working = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 3))
         for axes in (coming, waiting, working):
