@@ -21,7 +21,7 @@ test: .venv/requirements-test.txt avatars/default.mp4
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
 
-# The networks at their full size, and thousands of requests: ten minutes on two idle cores, and 10 GB of memory.
+# The networks at their full size, thousands of requests, and a short run of chaos: 10 GB of memory.
 test-full: .venv/requirements-test.txt
 	$(BIN)/python -m pytest -m full
 
@@ -32,7 +32,7 @@ bench: .venv/requirements-test.txt avatars/default.mp4
 simulate: .venv/requirements-test.txt
 	$(BIN)/python -m bench.scaling.simulate
 
-# 20,000 cases and more at every door that callers' data comes through: eight minutes on two idle cores.
+# More than 20,000 cases at the doors that callers' data comes through: about twenty minutes on two busy cores.
 fuzz: .venv/requirements-test.txt
 	$(BIN)/python -m tests.fuzz
 
