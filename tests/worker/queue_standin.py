@@ -138,7 +138,7 @@ class QueueStandIn:
 
     def refuse_connections(self) -> None:
         """Be gone, for good."""
-        self._in_loop(self._runner.cleanup())
+        self._in_loop(self._stop_serving())
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
@@ -147,9 +147,14 @@ class QueueStandIn:
         if self._watch is not None:
             self._watch.cancel()
         self._queue.close()
-        # What is accepted becomes a connection in the loop's next rounds, and none that a closed server would close.
-        self._loop.remove_reader(self._socket)
-        await asyncio.sleep(0.01)
+        await self._stop_serving()
+
+    async def _stop_serving(self) -> None:
+        """May be done again."""
+        if self._socket.fileno() >= 0:
+            # What is accepted becomes a connection in the loop's next rounds: a closed server would not close it.
+            self._loop.remove_reader(self._socket)
+            await asyncio.sleep(0.01)
         await self._runner.cleanup()
 
     async def _open(self) -> None:
