@@ -269,6 +269,8 @@ class Generation:
         outputs = run.outputs
         try:
             if not self.jobs.is_at(run.name):
+                # Its worker didn't die over the job, which the run that has taken it on can't know.
+                self.jobs.beat(run.name, run.standing.stage, run.standing.share)
                 return
             for key in outputs.files:
                 run.target.store.delete(key)

@@ -13,12 +13,15 @@ from engine.cancel import Cancelled, CancelToken
 from engine.errors import EngineError, IdempotencyConflict, InternalError
 from engine.records import JobRecord, Records
 from engine.schemas import Generated
-from engine.starts import Reclaim, demand_survivable, next_start, outlived
+from engine.starts import MOST_STARTS, Reclaim, demand_survivable, next_start, outlived
 
 LEASE = timedelta(seconds=60)
 """A job whose heartbeat is older than this is at nobody's hands any more."""
 
 LOOK_SECONDS = 1.0
+
+SIGN_OF_LIFE = timedelta(seconds=6)
+"""Two beats of a run: so long one that goes on, although the queue took it for lost, may take to say so."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,19 @@ class Jobs:
             if found.state == "done":
                 return Generated.model_validate(found.result)
             if found.queue_id == name.queue_id:
-                demand_survivable(found.starts)
+                self._demand_survivable(found, cancel)
                 return None
             cancel.check()
             self.sleep(LOOK_SECONDS)
+
+    def _demand_survivable(self, found: JobRecord, cancel: CancelToken) -> None:
+        """Raises KeepsCrashing for a job that was begun too often, once every run that lives could have said so."""
+        until = self.now() + SIGN_OF_LIFE
+        while found.starts > MOST_STARTS and self.now() < until:
+            cancel.check()
+            self.sleep(LOOK_SECONDS)
+            found = self.records.jobs.get(found.job_id) or found
+        demand_survivable(found.starts)
 
     def is_at(self, name: JobName) -> bool:
         """Whether the job is still this run's: no other run has taken it on since, let alone done it."""

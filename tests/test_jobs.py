@@ -142,6 +142,18 @@ def test_a_run_that_goes_on_although_the_queue_took_it_for_lost_does_not_count(j
         begin(jobs, others[2])
 
 
+def test_a_job_is_not_given_up_before_its_other_runs_could_say_that_they_live(jobs: Jobs, clock: Clock) -> None:
+    slow, *others = (JobName("job-1", "job-1") for _ in range(3))
+    begin(jobs, slow)
+    begin(jobs, others[0])
+
+    def beat() -> None:
+        jobs.beat(slow, "drawing", 0.9)
+
+    clock.while_asleep = beat
+    assert begin(jobs, others[1]) is None
+
+
 def test_a_run_that_was_overtaken_says_nothing_of_how_far_the_job_is(jobs: Jobs) -> None:
     slow, quick = JobName("job-1", "job-1"), JobName("job-1", "job-1")
     begin(jobs, slow)
